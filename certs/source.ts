@@ -1,0 +1,28 @@
+// Where this process's own identity and its trust come from. Asked at each handshake, never cached by the asker.
+import type { SpiffeId, TrustDomain } from './spiffe-id.ts'
+
+export interface X509Svid {
+  readonly id: SpiffeId
+  /** DER, leaf first. */
+  readonly chain: readonly Uint8Array[]
+  readonly key: import('node:crypto').KeyObject
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+}
+
+/** The roots of one trust domain. Bundles of different domains are never merged (SPIFFE Federation §4.2). */
+export interface TrustBundle {
+  readonly trustDomain: TrustDomain
+  /** DER of each root. */
+  readonly x509Authorities: readonly Uint8Array[]
+}
+
+export interface SvidSource {
+  /** @throws when there is no identity (yet, or any more). */
+  svid(): X509Svid
+  bundle(trustDomain: TrustDomain): TrustBundle | undefined
+  /** A JWT-SVID for this audience. */
+  jwt(audience: readonly string[]): Promise<string>
+  /** Yields after each change. */
+  updates(signal: AbortSignal): AsyncIterable<void>
+}

@@ -1,0 +1,49 @@
+// One kind of credential source.
+import type { Caller, Chain, Destination, Principal } from '../exchange.ts'
+import type { Secret } from '../secret.ts'
+
+/** For whom and for what a credential is needed. */
+export interface Need {
+  readonly caller: Caller
+  readonly principal: Principal
+  readonly chain: Chain
+  readonly destination: Destination
+}
+
+/** A credential, for a time. */
+export interface Lease {
+  /** Name of the credential in the configuration. */
+  readonly credential: string
+  readonly kind: string
+  readonly secret: Secret
+  /** The other half of a Basic credential. */
+  readonly username: string | undefined
+  /** Epoch milliseconds; undefined: until it is replaced at its source. */
+  readonly expiresAt: number | undefined
+  /** As granted, where the source says so. */
+  readonly scopes: readonly string[] | undefined
+  /** Whether the manager had it already. Set by the manager. */
+  readonly cache: 'hit' | 'miss' | 'refresh'
+}
+
+export interface CredentialProvider {
+  readonly kind: string
+  /**
+   * @returns a lease; the manager fills in `cache`
+   * @throws Refusal `credential_unavailable` or `consent_required`
+   */
+  obtain(need: Need, signal: AbortSignal): Promise<Lease>
+  /** Takes it back at its source, where the source can (RFC 7009). */
+  revoke?(lease: Lease): Promise<void>
+  /** What of a need makes two leases different, so that one is never served for the other; '' where one serves all. */
+  partition(need: Need): string
+  close?(): void
+}
+
+/** Hands out leases: cache, single flight, refresh. Implemented by `obtain/manager.ts`. */
+export interface Credentials {
+  /** A lease that is valid now. Synchronous when cached, so that the hot path does not wait. */
+  obtain(credential: string, need: Need, signal: AbortSignal): Lease | Promise<Lease>
+  /** The upstream refused it: drop it, if it is still the current one. Answers whether another can be had at once. */
+  refused(lease: Lease, need: Need): boolean
+}

@@ -1,0 +1,4 @@
+// The canonical record.
+export interface AuditRecord {
+  readonly v: 1
+}

@@ -1,0 +1,226 @@
+// One table: reason → HTTP status, what the agent is told, what to do next. Nothing but a Refusal ends a request early.
+
+interface Row {
+  readonly status: number
+  /** What the agent is told: one sentence, nothing of the policy's inside, no value of the request. */
+  readonly title: string
+  /** What the agent, or whoever runs it, can do next. */
+  readonly next: string
+}
+
+const askOperator = 'Ask whoever runs this agent for a rule that allows it; quote the request id.'
+const showSvid = 'Present a valid X509-SVID of a trust domain that the proxy trusts.'
+const retryLater = 'Try again later.'
+
+export const reasons = {
+  // capture
+  bad_request: { status: 400, title: 'The request is not well-formed HTTP/1.1.', next: 'Correct the request.' },
+  request_too_large: {
+    status: 431,
+    title: 'The request head is too large.',
+    next: 'Send fewer or shorter header fields.',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The request was not complete in time.',
+    next: 'Send the request head without delay.',
+  },
+  ambiguous_target: {
+    status: 400,
+    title: 'The target can be read in more than one way.',
+    next: 'Write host, port and path in their plain form.',
+  },
+  misdirected: {
+    status: 421,
+    title: 'CONNECT authority, TLS server name and Host do not name the same place.',
+    next: 'Open a connection for each host.',
+  },
+  unsupported_protocol: {
+    status: 400,
+    title: 'Neither TLS nor HTTP was spoken on the tunnel.',
+    next: 'Use HTTP or HTTPS, or have the destination declared opaque.',
+  },
+  self_request: {
+    status: 403,
+    title: 'The proxy does not forward requests to itself.',
+    next: 'Name the host that you mean.',
+  },
+  client_rejected_certificate: {
+    status: 495,
+    title: 'The client did not accept the certificate made for this host.',
+    next: 'Let the client trust the certificate authority of the proxy.',
+  },
+  client_gone: { status: 499, title: 'The client closed the connection.', next: 'Nothing.' },
+  // identify
+  unidentified_caller: {
+    status: 407,
+    title: 'The caller could not be told.',
+    next: 'Call through the proxy address that was handed to this process.',
+  },
+  svid_missing: { status: 403, title: 'No client certificate was presented.', next: showSvid },
+  svid_unparsable: { status: 403, title: 'A presented certificate could not be parsed.', next: showSvid },
+  svid_chain_too_long: { status: 403, title: 'The presented chain has too many certificates.', next: showSvid },
+  svid_no_uri_san: { status: 403, title: 'The certificate carries no SPIFFE ID.', next: showSvid },
+  svid_many_uri_sans: { status: 403, title: 'The certificate carries more than one URI.', next: showSvid },
+  svid_bad_id: { status: 403, title: 'The SPIFFE ID is not well-formed.', next: showSvid },
+  svid_no_path: { status: 403, title: 'The SPIFFE ID names a trust domain, not a workload.', next: showSvid },
+  svid_san_not_critical: {
+    status: 403,
+    title: 'The subject is empty and the alternative name is not critical.',
+    next: showSvid,
+  },
+  svid_is_ca: { status: 403, title: 'A signing certificate cannot authenticate a caller.', next: showSvid },
+  svid_key_usage: { status: 403, title: 'The key usage is not that of an X509-SVID.', next: showSvid },
+  svid_extended_key_usage: {
+    status: 403,
+    title: 'The extended key usage is not that of an X509-SVID.',
+    next: showSvid,
+  },
+  svid_untrusted_domain: { status: 403, title: 'The trust domain of the caller is not trusted here.', next: showSvid },
+  svid_not_yet_valid: {
+    status: 403,
+    title: 'A certificate of the chain is not valid yet.',
+    next: 'Check the clock, or present a current SVID.',
+  },
+  svid_expired: { status: 403, title: 'A certificate of the chain has expired.', next: 'Present a current SVID.' },
+  svid_bad_signature: { status: 403, title: 'A signature in the chain does not verify.', next: showSvid },
+  svid_no_path_to_root: {
+    status: 403,
+    title: 'The chain does not lead to a root of its trust domain.',
+    next: showSvid,
+  },
+  svid_issuer_not_ca: { status: 403, title: 'An issuer in the chain may not sign certificates.', next: showSvid },
+  svid_path_length: { status: 403, title: 'The chain is longer than an issuer allows.', next: showSvid },
+  svid_name_constraints: {
+    status: 403,
+    title: 'A name in the chain is outside its issuer’s constraints.',
+    next: showSvid,
+  },
+  svid_critical_extension: {
+    status: 403,
+    title: 'A certificate has a critical extension that is not understood.',
+    next: showSvid,
+  },
+  svid_signing_id: { status: 403, title: 'An issuer carries a SPIFFE ID that it may not carry.', next: showSvid },
+  svid_weak_key: { status: 403, title: 'A key or signature algorithm in the chain is not accepted.', next: showSvid },
+  svid_revoked: { status: 403, title: 'A certificate of the chain is revoked.', next: 'Present a current SVID.' },
+  // authorize
+  denied_by_rule: { status: 403, title: 'A rule denies this request.', next: askOperator },
+  no_rule: { status: 403, title: 'No rule allows this request.', next: askOperator },
+  limit_exceeded: {
+    status: 429,
+    title: 'The limit of requests is reached.',
+    next: 'Wait for the time in Retry-After.',
+  },
+  // obtain
+  credential_unavailable: {
+    status: 503,
+    title: 'The credential for this request cannot be had now.',
+    next: 'Try again after the time in Retry-After.',
+  },
+  consent_required: {
+    status: 403,
+    title: 'The grant behind the credential has ended and must be given anew.',
+    next: 'Ask whoever owns the grant to sign in again.',
+  },
+  // inject
+  placement_conflict: {
+    status: 403,
+    title: 'The request leaves no unambiguous place for its credential.',
+    next: 'Send the request without a credential of its own.',
+  },
+  stand_in_misused: {
+    status: 403,
+    title: 'A stand-in for a credential was sent where it does not belong.',
+    next: 'Use the stand-in only as the credential of its own service.',
+  },
+  credential_not_bound: { status: 403, title: 'The credential is not meant for this destination.', next: askOperator },
+  // forward
+  blocked_address: {
+    status: 403,
+    title: 'The host resolves to an address that must not be reached.',
+    next: askOperator,
+  },
+  upstream_unresolved: { status: 502, title: 'The name of the host could not be resolved.', next: 'Check the name.' },
+  upstream_unreachable: { status: 502, title: 'The host could not be connected to.', next: retryLater },
+  upstream_untrusted: {
+    status: 502,
+    title: 'The certificate of the host was not accepted.',
+    next: 'Have the right authority configured for the destination.',
+  },
+  upstream_timeout: { status: 504, title: 'The host did not answer in time.', next: retryLater },
+  upstream_protocol: { status: 502, title: 'The host did not answer in well-formed HTTP.', next: retryLater },
+  upstream_closed: {
+    status: 502,
+    title: 'The host closed the connection before the answer was complete.',
+    next: retryLater,
+  },
+  // redact
+  response_uninspectable: {
+    status: 502,
+    title: 'The answer could not be looked into for the credential.',
+    next: 'Ask for an encoding that the proxy can read (gzip, deflate, br, zstd or none).',
+  },
+  secret_echoed: { status: 502, title: 'The answer gave the credential back and was withheld.', next: askOperator },
+  // record
+  records_unavailable: { status: 503, title: 'The request cannot be recorded, so it is not sent.', next: retryLater },
+  // the house itself
+  not_ready: { status: 503, title: 'The proxy is not ready.', next: retryLater },
+  shutting_down: { status: 503, title: 'The proxy is shutting down.', next: retryLater },
+  overloaded: { status: 503, title: 'The proxy has reached a limit.', next: retryLater },
+  internal_error: { status: 500, title: 'The proxy failed.', next: 'Quote the request id to whoever runs this agent.' },
+} as const satisfies Record<string, Row>
+
+export type Reason = keyof typeof reasons
+
+export interface RefusalDetail {
+  /** For the record and the log; never sent to the agent; holds no secret. */
+  readonly detail?: string
+  /** The rule that decided. */
+  readonly rule?: string
+  /** Whole seconds until it may be tried again. */
+  readonly retryAfter?: number
+  readonly cause?: unknown
+}
+
+/** Ends a request early, with a reason from the one closed list. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly reason: Reason
+  readonly detail: string | undefined
+  readonly rule: string | undefined
+  readonly retryAfter: number | undefined
+
+  constructor(reason: Reason, { detail, rule, retryAfter, cause }: RefusalDetail = {}) {
+    super(detail === undefined ? reason : `${reason}: ${detail}`, cause === undefined ? undefined : { cause })
+    this.reason = reason
+    this.detail = detail
+    this.rule = rule
+    this.retryAfter = retryAfter
+  }
+
+  get status(): number {
+    return reasons[this.reason].status
+  }
+
+  /** Whatever was thrown, as a refusal: the unexpected becomes `internal_error`. */
+  static from(error: unknown): Refusal {
+    if (error instanceof Refusal) return error
+    const detail = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+    return new Refusal('internal_error', { detail, cause: error })
+  }
+
+  /** Problem details as sent to the agent (RFC 9457); `type` leads to the page of the reason. */
+  problem(requestId: string): Record<string, unknown> {
+    const row: Row = reasons[this.reason]
+    return {
+      type: `https://postern.internal/v1/reasons/${this.reason}`,
+      title: row.title,
+      status: row.status,
+      reason: this.reason,
+      next: row.next,
+      request_id: requestId,
+      ...(this.retryAfter === undefined ? {} : { retry_after: this.retryAfter }),
+    }
+  }
+}
