@@ -12,6 +12,9 @@ export const duration = z
     return Number.parseInt(text, 10) * units[unit]
   })
 
+/** A path in the file system. The loader makes it absolute, against the folder of the configuration file, wherever a schema says `format: 'path'`. */
+export const filePath = z.string().min(1, 'a path').meta({ format: 'path' })
+
 /** Where a secret value comes from. The value itself never stands in the configuration. */
 export type SecretReference =
   | { readonly from: 'env'; readonly name: string }
@@ -28,3 +31,4 @@ export const secretReference = z
     const inner = text.slice(2, -1)
     return inner.startsWith('env:') ? { from: 'env', name: inner.slice(4) } : { from: 'file', path: inner.slice(5) }
   })
+  .meta({ format: 'secret-reference' })
