@@ -34,6 +34,8 @@ export interface Connection {
   readonly remotePort: number | undefined
   readonly localAddress: string | undefined
   readonly localPort: number | undefined
+  /** UNIX sockets: what the kernel said of the peer when it connected; pid 0 when it lives in a pid namespace that is not visible here. */
+  readonly peer?: { readonly pid: number; readonly uid: number; readonly gid: number }
   /** The certificates that the peer proved possession of in TLS: DER, leaf first; empty when it presented none. */
   readonly peerCertificates: readonly Uint8Array[]
   /** Value of Proxy-Authorization on this CONNECT or request; never forwarded, never logged. */

@@ -1,5 +1,5 @@
 // The one type that holds credential bytes. It prints as its name, whoever prints it and however.
-import { createHmac } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 
 export class Secret {
@@ -21,6 +21,21 @@ export class Secret {
   /** A keyed, truncated HMAC-SHA-256 (16 hex digits): tells two secrets apart in a record, cannot be guessed back without the key. */
   fingerprint(key: Uint8Array): string {
     return createHmac('sha256', key).update(this.#value).digest('hex').slice(0, 16)
+  }
+
+  /** Whether this is the secret with that SHA-256 digest (32 bytes). The time that it takes tells nothing of either. */
+  matches(digest: Uint8Array): boolean {
+    return timingSafeEqual(createHash('sha256').update(this.#value).digest(), digest)
+  }
+
+  /** Read as the value of a Basic Authorization or Proxy-Authorization (RFC 7617 §2); undefined when it is not one. */
+  basic(): { readonly username: string; readonly password: Secret } | undefined {
+    const encoded = /^basic +([A-Za-z0-9+/_-]+=*) *$/i.exec(this.#value)?.[1]
+    if (encoded === undefined) return undefined
+    const pair = Buffer.from(encoded, 'base64').toString('utf8')
+    const colon = pair.indexOf(':')
+    if (colon === -1) return undefined
+    return { username: pair.slice(0, colon), password: new Secret(`${this.name} password`, pair.slice(colon + 1)) }
   }
 
   toString(): string {
