@@ -1,5 +1,38 @@
-// Values that several rooms' settings share: durations, sizes, ranges, references to secrets.
+// Values that several rooms' settings share: names, durations, paths, SPIFFE IDs, references to secrets.
 import { z } from 'zod'
+import { parseSpiffeId, parseTrustDomain, pathOf, type SpiffeId, type TrustDomain } from '../../certs/spiffe-id.ts'
+
+/** What a listener, destination or credential is called: it stands in records, metrics and command lines. */
+export const name = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/,
+    'a name of letters, digits, dots, dashes and underscores, at most 63 of them',
+  )
+
+/** The ID of a workload: one with a path. */
+export const spiffeId = z.string().transform((text, context): SpiffeId => {
+  try {
+    const id = parseSpiffeId(text)
+    if (pathOf(id) !== '') return id
+    context.addIssue({ code: 'custom', message: 'not the SPIFFE ID of a workload: the path is missing' })
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error), params: { expected: exampleId } })
+  }
+  return z.NEVER
+})
+
+export const trustDomain = z.string().transform((text, context): TrustDomain => {
+  try {
+    return parseTrustDomain(text)
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: messageOf(error), params: { expected: 'a name such as acme.example' } })
+    return z.NEVER
+  }
+})
+
+const exampleId = 'an ID such as spiffe://acme.example/researcher'
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
 
 const units = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 

@@ -1,0 +1,87 @@
+// The `listen` section: where agents connect, what is spoken there, and which proofs count.
+import { isIP, isIPv4, SocketAddress } from 'node:net'
+import { z } from 'zod'
+import { name, spiffeId } from '../config/scalars.ts'
+
+export type ListenAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+const addressForms = 'an address such as 127.0.0.1:15001, [::1]:0 or unix:///run/postern/agents.sock'
+
+/** `127.0.0.1:15001`, `[::1]:0` (0: any free port) or `unix:///path`. Names are not resolved: a listener stands where it says. */
+const listenAddress = z.string().transform((text, context): ListenAddress => {
+  const unix = /^unix:\/\/(\/[^\0]*[^/\0])$/.exec(text)
+  // sockaddr_un holds 108 bytes, a closing NUL among them (unix(7)).
+  if (unix?.[1] !== undefined && Buffer.byteLength(unix[1]) < 108) return { kind: 'unix', path: unix[1] }
+  const tcp = /^(?:\[([^\]%]+)\]|([^:]+)):(\d{1,5})$/.exec(text)
+  const host = tcp?.[1] ?? tcp?.[2] ?? ''
+  const port = Number(tcp?.[3])
+  const family = isIP(host)
+  if (family !== 0 && (family === 6) === (tcp?.[1] !== undefined) && port <= 65_535)
+    return { kind: 'tcp', host: shortest(host), port }
+  const nearest = host.toLowerCase() === 'localhost' ? `127.0.0.1:${port}` : undefined
+  context.addIssue({ code: 'custom', message: `not ${addressForms}`, params: { nearest } })
+  return z.NEVER
+})
+
+const shortest = (host: string) => (isIPv4(host) ? host : new SocketAddress({ address: host, family: 'ipv6' }).address)
+
+const isLocal = (address: ListenAddress) =>
+  address.kind === 'unix' || address.host === '::1' || address.host.startsWith('127.')
+
+const listenerSchema = z
+  .strictObject({
+    name: name.describe('Stands in each record of what came in here.'),
+    address: listenAddress.describe('IP address and port (0: any free one), or `unix:///path`.'),
+    accept: z
+      .enum(['http-proxy', 'https-proxy'])
+      .describe(
+        '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3 with a client certificate.',
+      ),
+    callers: z
+      .array(z.enum(['x509-svid', 'kernel', 'run-token']))
+      .describe(
+        'Proofs that count, any one of them. Empty means nobody. `run-token` is known only where `postern exec` opens the listener.',
+      ),
+    agent: spiffeId.optional().describe('Whom a `kernel` caller is taken for, unless `uids` says otherwise.'),
+    uids: z
+      .record(z.string().regex(/^(0|[1-9]\d{0,9})$/, 'a user id such as 1000'), spiffeId)
+      .optional()
+      .describe('Whom a `kernel` caller of this user id is taken for.'),
+  })
+  .superRefine(agreesWithItself)
+
+interface Listener {
+  readonly address: ListenAddress
+  readonly accept: string
+  readonly callers: readonly string[]
+  readonly agent?: string | undefined
+  readonly uids?: Readonly<Record<string, string>> | undefined
+}
+
+function agreesWithItself(listener: Listener, context: z.RefinementCtx): void {
+  const { address, accept, callers, agent, uids } = listener
+  const wrong = (key: keyof Listener, message: string) => context.addIssue({ code: 'custom', path: [key], message })
+  if (new Set(callers).size !== callers.length) wrong('callers', 'a proof stands twice')
+  if (accept === 'https-proxy' && !callers.includes('x509-svid')) {
+    wrong('callers', 'https-proxy asks for a client certificate, so its callers include x509-svid')
+  }
+  if (accept === 'http-proxy' && callers.includes('x509-svid')) {
+    wrong('callers', 'x509-svid is proved in TLS, so only https-proxy can accept it')
+  }
+  // Without TLS neither the caller nor a token in the proxy URL is protected beyond this machine.
+  if (accept === 'http-proxy' && !isLocal(address)) {
+    wrong('address', 'http-proxy listens on loopback or a UNIX socket only; use https-proxy beyond this machine')
+  }
+  const kernel = callers.includes('kernel')
+  if (kernel && agent === undefined && uids === undefined) {
+    wrong('callers', 'kernel tells a user id, no identity; name `agent` or `uids`')
+  }
+  if (!kernel && agent !== undefined) wrong('agent', 'has no effect unless callers include kernel')
+  if (!kernel && uids !== undefined) wrong('uids', 'has no effect unless callers include kernel')
+}
+
+export const listenSchema = z.array(listenerSchema)
+
+export type ListenSettings = z.output<typeof listenerSchema>
