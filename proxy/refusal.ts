@@ -1,4 +1,5 @@
 // One table: reason → HTTP status, what the agent is told, what to do next. Nothing but a Refusal ends a request early.
+import type { Shadow } from '../policy/engine.ts'
 
 interface Row {
   readonly status: number
@@ -180,6 +181,8 @@ export interface RefusalDetail {
   readonly rule?: string
   /** Whole seconds until it may be tried again. */
   readonly retryAfter?: number
+  /** Rules in shadow mode that would have decided otherwise; for the record. */
+  readonly shadows?: readonly Shadow[]
   readonly cause?: unknown
 }
 
@@ -190,13 +193,15 @@ export class Refusal extends Error {
   readonly detail: string | undefined
   readonly rule: string | undefined
   readonly retryAfter: number | undefined
+  readonly shadows: readonly Shadow[] | undefined
 
-  constructor(reason: Reason, { detail, rule, retryAfter, cause }: RefusalDetail = {}) {
+  constructor(reason: Reason, { detail, rule, retryAfter, shadows, cause }: RefusalDetail = {}) {
     super(detail === undefined ? reason : `${reason}: ${detail}`, cause === undefined ? undefined : { cause })
     this.reason = reason
     this.detail = detail
     this.rule = rule
     this.retryAfter = retryAfter
+    this.shadows = shadows
   }
 
   get status(): number {

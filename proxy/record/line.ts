@@ -1,4 +1,225 @@
-// The canonical record.
-export interface AuditRecord {
-  readonly v: 1
+// The canonical record: one closed shape, made by a pure function from how an exchange ended.
+import type { z } from 'zod'
+import type { Shadow } from '../../policy/engine.ts'
+import type { Authorized, Caller, Chain, Connection, FailedConnection, Finding, Outcome, Reached } from '../exchange.ts'
+import type { Lease } from '../obtain/provider.ts'
+import type { Refusal } from '../refusal.ts'
+import type { Secret } from '../secret.ts'
+import { queryKeys } from './query-keys.ts'
+import type { auditRecord } from './schema.ts'
+
+/** Field names and meanings: `schema.ts`. Absent fields may stand as undefined, so that every record has one shape in memory. */
+export type AuditRecord = z.infer<typeof auditRecord>
+
+/** What a record says that the exchange itself does not know. */
+export interface RecordContext {
+  readonly policyVersion: string
+  readonly fingerprint: (secret: Secret) => string
+  /** How a rule's credential is written, as the placement calls itself. */
+  readonly placementOf: (rule: string) => string | undefined
 }
+
+const longestPath = 4_096
+const longestText = 1_024
+
+/** The record of an exchange that has ended, or of a connection that never became one. */
+export function recordOf(outcome: Outcome | FailedConnection, context: RecordContext): AuditRecord {
+  return outcome.kind === 'connection' ? ofConnection(outcome) : ofExchange(outcome, context)
+}
+
+/** The record of a request that is allowed and about to leave. */
+export function intentOf(exchange: Authorized, context: RecordContext): AuditRecord {
+  return {
+    ...head(exchange.receivedAt, exchange.id, 'intent', exchange.connection),
+    caller: callerOf(exchange.caller),
+    principal: principalOf(exchange),
+    chain: chainOf(exchange.chain),
+    destination: destinationOf(exchange, undefined),
+    request: requestOf(exchange, undefined),
+    decision: allowed(exchange, context.policyVersion),
+    credential: exchange.grant.credential === undefined ? undefined : { name: exchange.grant.credential },
+  }
+}
+
+/** The record that stands for records which could not be written. */
+export function gapOf(id: string, now: number, lost: number): AuditRecord {
+  return { v: 1, time: new Date(now).toISOString(), id, kind: 'gap', lost }
+}
+
+function ofExchange(outcome: Outcome, context: RecordContext): AuditRecord {
+  const { exchange, refusal, answer, bytes, spent } = outcome
+  const lease = exchange.lease
+  return {
+    ...head(exchange.receivedAt, exchange.id, outcome.kind, exchange.connection),
+    outcome: outcomeOf(refusal, outcome.ended),
+    caller: callerOf(exchange.caller),
+    principal: principalOf(exchange),
+    chain: chainOf(exchange.chain),
+    destination: destinationOf(exchange, answer?.address),
+    request: requestOf(exchange, bytes.received),
+    decision: decisionOf(outcome, context.policyVersion),
+    credential: lease === undefined ? wanted(exchange) : credentialOf(lease, exchange.receivedAt, context),
+    injected: injectedOf(exchange, context),
+    findings: findingsOf(exchange.findings, answer?.findings),
+    response: { status: answer?.status ?? refusal?.status, bytes: bytes.sent, ended: outcome.ended },
+    ms: {
+      identify: thousandths(spent.identify),
+      authorize: thousandths(spent.authorize),
+      obtain: thousandths(spent.obtain),
+      inject: thousandths(spent.inject),
+      forward: thousandths(spent.forward),
+      redact: thousandths(spent.redact),
+      body: thousandths(spent.body),
+      total: elapsed(exchange.receivedAt, outcome.endedAt),
+    },
+    refusal: refusalOf(refusal),
+  }
+}
+
+function ofConnection(failed: FailedConnection): AuditRecord {
+  return {
+    ...head(failed.receivedAt, failed.id, 'connection', failed.connection),
+    outcome: outcomeOf(failed.refusal, 'refused'),
+    caller: callerOf(failed.caller),
+    destination: failed.host === undefined ? undefined : { host: cut(failed.host, longestText) },
+    ms: { total: elapsed(failed.receivedAt, failed.endedAt) },
+    refusal: refusalOf(failed.refusal),
+  }
+}
+
+function head(receivedAt: number, id: string, kind: AuditRecord['kind'], connection: Connection) {
+  return {
+    v: 1 as const,
+    time: new Date(receivedAt).toISOString(),
+    id,
+    kind,
+    outcome: undefined as AuditRecord['outcome'],
+    listener: connection.listener,
+    connection: { id: connection.id, peer: peerOf(connection) },
+  }
+}
+
+function peerOf({ remoteAddress, remotePort }: Connection): string | undefined {
+  if (remoteAddress === undefined) return undefined
+  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort ?? 0}` : `${remoteAddress}:${remotePort ?? 0}`
+}
+
+/** Refused: somebody decided against it. Failed: nobody did, it broke. */
+function outcomeOf(refusal: Refusal | undefined, ended: Outcome['ended']): AuditRecord['outcome'] {
+  if (refusal === undefined) return ended === 'complete' ? 'allowed' : 'failed'
+  switch (refusal.reason) {
+    case 'secret_echoed':
+    case 'response_uninspectable':
+      return 'refused'
+    case 'client_gone':
+    case 'client_rejected_certificate':
+      return 'failed'
+    default:
+      return refusal.status < 500 ? 'refused' : 'failed'
+  }
+}
+
+function callerOf(caller: Caller | undefined): AuditRecord['caller'] {
+  if (caller === undefined) return undefined
+  const { id, proofs, serial, uid, pid, executable } = caller
+  return { spiffe_id: id, proofs: [...proofs], serial, uid, pid, executable }
+}
+
+function principalOf({ principal }: Reached): AuditRecord['principal'] {
+  return principal === undefined ? undefined : { kind: principal.kind, id: principal.id }
+}
+
+function chainOf(chain: Chain | undefined): AuditRecord['chain'] {
+  return chain?.hops.map(({ id, scopes }) => ({ id, scopes: [...scopes] }))
+}
+
+function destinationOf({ target, destination }: Reached, address: string | undefined): AuditRecord['destination'] {
+  return { name: destination?.name, scheme: target.scheme, host: target.host, port: target.port, address }
+}
+
+function requestOf({ method, target }: Reached, bytes: number | undefined): AuditRecord['request'] {
+  return { method, path: cut(target.path, longestPath), query_keys: queryKeys(target.query), bytes }
+}
+
+function decisionOf({ exchange, refusal }: Outcome, policyVersion: string): AuditRecord['decision'] {
+  if (exchange.grant !== undefined) return allowed({ grant: exchange.grant }, policyVersion)
+  switch (refusal?.reason) {
+    case 'denied_by_rule':
+    case 'no_rule':
+    case 'limit_exceeded':
+      return {
+        verdict: 'deny',
+        rule: refusal.rule,
+        reason: refusal.reason,
+        policy_version: policyVersion,
+        shadows: shadowsOf(refusal.shadows),
+      }
+    default:
+      return undefined
+  }
+}
+
+function allowed({ grant }: Pick<Authorized, 'grant'>, policyVersion: string): AuditRecord['decision'] {
+  return {
+    verdict: 'allow',
+    rule: grant.rule,
+    reason: undefined,
+    policy_version: policyVersion,
+    shadows: shadowsOf(grant.shadows),
+  }
+}
+
+function shadowsOf(shadows: readonly Shadow[] | undefined) {
+  if (shadows === undefined || shadows.length === 0) return undefined
+  return shadows.map(({ rule, would }) => ({ rule, would }))
+}
+
+/** The credential that the rule names, when none was had. */
+function wanted({ grant }: Reached): AuditRecord['credential'] {
+  return grant?.credential === undefined ? undefined : { name: grant.credential }
+}
+
+function credentialOf(lease: Lease, receivedAt: number, { fingerprint }: RecordContext): AuditRecord['credential'] {
+  return {
+    name: lease.credential,
+    kind: lease.kind,
+    cache: lease.cache,
+    expires_in_s: lease.expiresAt === undefined ? undefined : Math.floor((lease.expiresAt - receivedAt) / 1_000),
+    scopes: lease.scopes === undefined ? undefined : [...lease.scopes],
+    fingerprint: fingerprint(lease.secret),
+  }
+}
+
+function injectedOf({ emitted, grant }: Reached, { placementOf }: RecordContext): AuditRecord['injected'] {
+  if (emitted === undefined || emitted.length === 0 || grant === undefined) return undefined
+  return { placement: placementOf(grant.rule) }
+}
+
+function findingsOf(
+  before: readonly Finding[] | undefined,
+  after: readonly Finding[] | undefined,
+): AuditRecord['findings'] {
+  if ((before?.length ?? 0) + (after?.length ?? 0) === 0) return undefined
+  // The answer may carry on the list of the request; a finding is told once.
+  return [...new Set([...(before ?? []), ...(after ?? [])])].map(({ kind, where, fingerprint, count, note }) => ({
+    kind,
+    where: cut(where, longestText),
+    fingerprint,
+    count,
+    note: note === undefined ? undefined : cut(note, longestText),
+  }))
+}
+
+function refusalOf(refusal: Refusal | undefined): AuditRecord['refusal'] {
+  if (refusal === undefined) return undefined
+  return {
+    reason: refusal.reason,
+    detail: refusal.detail === undefined ? undefined : cut(refusal.detail, longestText),
+  }
+}
+
+const thousandths = (value: number | undefined) => (value === undefined ? undefined : Math.round(value * 1_000) / 1_000)
+
+const elapsed = (from: number, to: number) => thousandths(Math.max(0, to - from)) ?? 0
+
+const cut = (text: string, longest: number) => (text.length <= longest ? text : `${text.slice(0, longest)}…`)

@@ -1,0 +1,64 @@
+// The sections `records` and `admin` of the configuration.
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import { filePath, secretReference } from '../config/scalars.ts'
+
+/** `host:port` or `[host]:port`, the host an address of this machine. */
+const listenAddress = z
+  .string()
+  .regex(
+    /^(\[[0-9A-Fa-f:.]+\]|[0-9.]+|localhost):\d{1,5}$/,
+    'an address with its port, such as 127.0.0.1:15020 or [::]:15020',
+  )
+  .transform((text, context) => {
+    const colon = text.lastIndexOf(':')
+    const host = text.slice(0, colon).replace(/^\[|\]$/g, '')
+    const port = Number(text.slice(colon + 1))
+    if (port > 65_535) context.addIssue({ code: 'custom', message: 'a port is at most 65535' })
+    if (host !== 'localhost' && isIP(host) === 0) context.addIssue({ code: 'custom', message: 'not an address' })
+    return { host, port }
+  })
+
+export const recordsSchema = z
+  .strictObject({
+    to: z
+      .union([z.literal('stdout'), filePath.regex(/\//, 'stdout, or a path with a slash in it')])
+      .default('stdout')
+      .describe('`stdout`, or the path of a file. It is made for us alone (0600) and followed when it is rotated.'),
+    durability: z
+      .enum(['buffered', 'intent'])
+      .default('buffered')
+      .describe(
+        '`buffered`: records are written within 50 ms, and the last ones are lost when the process is killed. `intent`: before a request leaves, a record of it has been handed to the kernel.',
+      ),
+    whenFull: z
+      .enum(['refuse', 'drop'])
+      .default('refuse')
+      .describe(
+        'While records cannot be written: `refuse` every request that would carry a credential, or `drop` records and go on. Denying goes on either way.',
+      ),
+    fingerprintKey: secretReference
+      .optional()
+      .describe(
+        'Key of the fingerprints in records, at least 32 characters. Without it a new one is made at each start, and fingerprints can be compared within one run only.',
+      ),
+  })
+  .describe('What is written down, and where.')
+
+export const adminSchema = z
+  .strictObject({
+    socket: filePath
+      .optional()
+      .describe('UNIX socket for `postern` commands. Only the user that runs the proxy, and root, may use it.'),
+    metrics: listenAddress
+      .optional()
+      .describe('Where /livez, /readyz and /metrics answer. They change nothing; rule names are visible in /metrics.'),
+    hosts: z
+      .array(z.string().regex(/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/, 'a host name in lower case'))
+      .default([])
+      .describe('Names under which the metrics port may be asked, besides addresses and localhost. Empty: none.'),
+  })
+  .describe('How Postern itself is watched and steered.')
+
+export type RecordsSettings = z.infer<typeof recordsSchema>
+export type AdminSettings = z.infer<typeof adminSchema>
