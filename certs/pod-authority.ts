@@ -1,0 +1,124 @@
+// The pod's own certification authority, for the leaves that the agents see. It lives and dies with the process.
+import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+import { certificatePem } from './pem.ts'
+import {
+  authorityConstraints,
+  authorityKeyIdentifier,
+  ecdsaSigner,
+  issueCertificate,
+  keyIdentifier,
+  keyUsage,
+  name,
+  randomSerial,
+  type Signer,
+  subjectKeyIdentifier,
+  usage,
+} from './x509/issue.ts'
+import { oids } from './x509/oids.ts'
+
+/** Clocks of containers and hosts differ by minutes at worst; a certificate is valid from that much earlier. */
+const backDated = 5 * 60_000
+
+/** The trust files are written once and must outlive every agent that was started with them, so this is long; the key is gone when the process is. */
+const defaultLifetime = 365 * 24 * 3_600_000
+
+export interface LeafFields {
+  /** DER of the Name. */
+  readonly subject: Uint8Array
+  /** DER of the SubjectPublicKeyInfo. */
+  readonly publicKey: Uint8Array
+  /** DER of each Extension, without the key identifiers. */
+  readonly extensions: readonly Uint8Array[]
+  /** Milliseconds from now; cut to the life of the authority. */
+  readonly lifetime: number
+}
+
+export interface IssuedLeaf {
+  /** DER. */
+  readonly certificate: Uint8Array
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+}
+
+export interface PodAuthorityOptions {
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** Milliseconds; a year unless told. */
+  readonly lifetime?: number
+}
+
+export class PodAuthority {
+  /** What agents must trust. */
+  readonly certificatePem: string
+  /** DER. */
+  readonly certificate: Uint8Array
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+  readonly #now: () => number
+  readonly #name: Uint8Array
+  readonly #keyIdentifier: Uint8Array
+  readonly #signer: Signer
+
+  /** Makes a fresh P-256 key, which never leaves this object, and signs itself. */
+  constructor({ now, lifetime = defaultLifetime }: PodAuthorityOptions) {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const subjectPublicKey = spki(publicKey)
+    this.#now = now
+    this.#signer = ecdsaSigner(privateKey)
+    this.#keyIdentifier = keyIdentifier(subjectPublicKey)
+    // A name of its own, so that the authorities of several pods can stand in one trust store.
+    this.#name = name(
+      [oids.organizationName, 'Postern'],
+      [oids.commonName, `Postern pod authority ${randomBytes(4).toString('hex')}`],
+    )
+    this.expiresAt = wholeSeconds(now() + lifetime)
+    this.certificate = issueCertificate(
+      {
+        serial: randomSerial(),
+        issuer: this.#name,
+        subject: this.#name,
+        notBefore: now() - backDated,
+        notAfter: this.expiresAt,
+        publicKey: subjectPublicKey,
+        extensions: [
+          authorityConstraints(0),
+          keyUsage(usage.keyCertSign | usage.cRLSign),
+          subjectKeyIdentifier(this.#keyIdentifier),
+        ],
+      },
+      this.#signer,
+    )
+    this.certificatePem = certificatePem(this.certificate)
+  }
+
+  issue({ subject, publicKey, extensions, lifetime }: LeafFields): IssuedLeaf {
+    const now = this.#now()
+    const expiresAt = wholeSeconds(Math.min(now + lifetime, this.expiresAt))
+    const certificate = issueCertificate(
+      {
+        serial: randomSerial(),
+        issuer: this.#name,
+        subject,
+        notBefore: now - backDated,
+        notAfter: expiresAt,
+        publicKey,
+        // Python's strict mode and others ask for both identifiers (RFC 5280 §4.2.1.1, §4.2.1.2).
+        extensions: [
+          ...extensions,
+          subjectKeyIdentifier(keyIdentifier(publicKey)),
+          authorityKeyIdentifier(this.#keyIdentifier),
+        ],
+      },
+      this.#signer,
+    )
+    return { certificate, expiresAt }
+  }
+}
+
+function spki(key: KeyObject): Uint8Array {
+  return key.export({ type: 'spki', format: 'der' })
+}
+
+function wholeSeconds(at: number): number {
+  return Math.floor(at / 1000) * 1000
+}
