@@ -111,8 +111,8 @@ export interface Captured {
   readonly method: string
   readonly target: Target
   readonly headers: HeaderList
-  /** Absent when the request has no body. */
-  readonly body: Readable | undefined
+  /** Absent when the request has no body. `passed` counts its bytes. */
+  readonly body: (Readable & { readonly passed: number }) | undefined
   /** Protocol named by Upgrade, lower case, when the agent asks for one. */
   readonly upgrade: string | undefined
 }
@@ -193,6 +193,24 @@ export interface Answer {
   readonly address: string | undefined
   /** Grows while the body passes; complete when the body has ended. */
   readonly findings: readonly Finding[]
+}
+
+/** How passing an answer on ended; a refusal is there when it was Postern or the upstream who broke it off. */
+export interface Delivered {
+  readonly ended: Outcome['ended']
+  readonly refusal: Refusal | undefined
+  /** Body bytes given to the agent. */
+  readonly sent: number
+}
+
+/** The agent's side of an exchange. */
+export interface Reply {
+  /** Aborted when the agent is gone before its answer has ended; the reason is a Refusal. */
+  readonly signal: AbortSignal
+  /** Passes an answer on, in the tick in which its parts arrive. Resolves when it has ended, on whichever side. */
+  send(answer: Answer): Promise<Delivered>
+  /** Tells the agent why not. Where an answer has already begun, breaks it off. */
+  refuse(refusal: Refusal): Promise<Delivered>
 }
 
 /** The furthest that an exchange came. */

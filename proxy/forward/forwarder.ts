@@ -1,5 +1,5 @@
 // Sends what was injected, to an address that was checked.
-import type { Answer, Injected } from '../exchange.ts'
+import type { Answer, Authorized, Injected } from '../exchange.ts'
 
 export interface Forwarder {
   /**
@@ -7,4 +7,7 @@ export interface Forwarder {
    * @throws Refusal `blocked_address`, `upstream_*`
    */
   forward(exchange: Injected, signal: AbortSignal): Promise<Answer>
+
+  /** Opens the raw connection behind a CONNECT to an opaque destination; the answer's `tunnel` is that connection. Throws as `forward` does. */
+  tunnel(exchange: Authorized, signal: AbortSignal): Promise<Answer>
 }

@@ -1,0 +1,177 @@
+// A CONNECT: who asks and whether anything could be allowed there is settled before the tunnel is opened, and what is
+// spoken in it before anything is decrypted.
+import type { IncomingMessage } from 'node:http'
+import { isIP } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { type SecureContext, TLSSocket } from 'node:tls'
+import type { Caller, Captured, Connection, HostName } from '../exchange.ts'
+import { Refusal } from '../refusal.ts'
+import type { ClientHello } from './client-hello.ts'
+import { firstBytes } from './first-bytes.ts'
+import { refuseOnSocket } from './reply.ts'
+import type { Place } from './request.ts'
+import { canonicalHost, parseAuthority } from './target.ts'
+
+/** Where certificates for the hosts that agents call come from. */
+export interface Leaves {
+  contextFor(host: string): SecureContext
+}
+
+interface Attempt {
+  readonly id: string
+  readonly message: IncomingMessage
+  readonly socket: Duplex
+  readonly head: Buffer
+  readonly connection: Connection
+  readonly now: number
+  readonly leaves: Leaves
+  readonly patience: number
+  readonly admit: (
+    connection: Connection,
+    host: string,
+    port: number,
+  ) => Promise<{ readonly caller: Caller; readonly reach: 'inspect' | 'opaque' }>
+  /** Takes the whole tunnel over; it answers the CONNECT too. */
+  readonly opaque: (captured: Captured) => Promise<void>
+  readonly failed: (host: string | undefined, caller: Caller | undefined, refusal: Refusal) => void
+}
+
+/** @returns the decrypted (or plain) stream of requests and where it leads; undefined when it was refused or taken over */
+export async function openTunnel(
+  attempt: Attempt,
+): Promise<{ readonly socket: Duplex; readonly place: Place } | undefined> {
+  const { id, message, socket, connection, now, head } = attempt
+  let host: HostName | undefined
+  let caller: Caller | undefined
+  let established = false
+  try {
+    const target = connectTarget(message)
+    host = target.host
+    const admitted = await attempt.admit(connection, target.host, target.port)
+    caller = admitted.caller
+    if (head.length > 0) socket.unshift(head)
+    if (admitted.reach === 'opaque') {
+      const whole = { scheme: 'https', ...target, path: '/', query: '' } as const
+      await attempt.opaque({
+        id,
+        receivedAt: now,
+        connection,
+        method: 'CONNECT',
+        target: whole,
+        headers: message.rawHeaders,
+        body: undefined,
+        upgrade: undefined,
+      })
+      return undefined
+    }
+    socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+    established = true
+    return await lookInto(attempt, target)
+  } catch (error) {
+    const refusal = Refusal.from(error)
+    attempt.failed(host, caller, refusal)
+    if (established) endTunnel(socket, refusal, id)
+    else refuseOnSocket(socket, refusal, id)
+    return undefined
+  }
+}
+
+function connectTarget(message: IncomingMessage): { readonly host: HostName; readonly port: number } {
+  const { host, port } = parseAuthority(message.url ?? '')
+  if (port === undefined) throw new Refusal('bad_request', { detail: 'CONNECT names no port' })
+  const fields = message.rawHeaders
+  let hosts = 0
+  for (let at = 0; at < fields.length; at += 2) {
+    if (fields[at]?.toLowerCase() !== 'host') continue
+    hosts += 1
+    if (hosts > 1) throw new Refusal('bad_request', { detail: 'more than one Host' })
+    // Some clients leave the port out of Host on CONNECT; what they name must still be the same host.
+    const named = parseAuthority(fields[at + 1] ?? '')
+    if (named.host !== host || (named.port ?? port) !== port) {
+      throw new Refusal('misdirected', { detail: 'Host names another place than the CONNECT' })
+    }
+  }
+  return { host, port }
+}
+
+async function lookInto(attempt: Attempt, target: { readonly host: HostName; readonly port: number }) {
+  const { socket, patience, leaves } = attempt
+  const first = await firstBytes(socket, patience)
+  if (first.speaks === 'http') return { socket, place: { scheme: 'http', ...target } as const }
+  if (first.speaks === 'other')
+    throw new Refusal('unsupported_protocol', { detail: 'neither TLS nor HTTP on the tunnel' })
+  checkHello(first.hello, target.host)
+  const secured = new TLSSocket(socket as ConstructorParameters<typeof TLSSocket>[0], {
+    isServer: true,
+    secureContext: leaves.contextFor(target.host),
+    ALPNProtocols: ['http/1.1'],
+  })
+  await handshake(secured, patience)
+  return { socket: secured, place: { scheme: 'https', ...target } as const }
+}
+
+/** The name that the agent tells TLS must be the one that it told CONNECT; policy saw that one (RFC 9110 §7.4). */
+function checkHello({ serverName, alpn }: ClientHello, host: HostName): void {
+  const literal = isIP(host) !== 0
+  if (serverName === undefined && !literal) throw new Refusal('misdirected', { detail: 'TLS without a server name' })
+  if (serverName !== undefined) {
+    const named = canonicalHost(literal && serverName.includes(':') ? `[${serverName}]` : serverName)
+    if (named !== host) throw new Refusal('misdirected', { detail: `CONNECT to ${host}, TLS server name ${named}` })
+  }
+  if (alpn.length > 0 && !alpn.includes('http/1.1') && !alpn.includes('http/1.0')) {
+    throw new Refusal('unsupported_protocol', { detail: 'the client offers no HTTP/1.1 by ALPN' })
+  }
+}
+
+function handshake(secured: TLSSocket, patience: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = (refusal?: Refusal) => {
+      clearTimeout(timer)
+      secured.off('error', failed).off('close', closed)
+      secured.on('error', () => secured.destroy())
+      if (refusal === undefined) resolve()
+      else reject(refusal)
+    }
+    const failed = (error: NodeJS.ErrnoException) => settle(refusalOfHandshake(error))
+    const closed = () =>
+      settle(new Refusal('client_rejected_certificate', { detail: 'closed during the TLS handshake' }))
+    const timer = setTimeout(
+      () => settle(new Refusal('request_timeout', { detail: 'the TLS handshake took too long' })),
+      patience,
+    )
+    secured
+      .once('secure', () => settle())
+      .once('error', failed)
+      .once('close', closed)
+  })
+}
+
+/** An alert about the certificate, or a connection dropped right after it was shown, is the client's refusal of our leaf. */
+function refusalOfHandshake(error: NodeJS.ErrnoException): Refusal {
+  const code = error.code ?? ''
+  const rejected =
+    /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)/
+  if (rejected.test(code) || code === 'ECONNRESET')
+    return new Refusal('client_rejected_certificate', { detail: code, cause: error })
+  return new Refusal('bad_request', { detail: `TLS handshake: ${code}`, cause: error })
+}
+
+/** Fatal alerts (RFC 8446 §6.2) for a client that awaits a ServerHello and could not read an HTTP answer. */
+const alerts: Partial<Record<string, number>> = {
+  misdirected: 112,
+  unsupported_protocol: 120,
+  bad_request: 50,
+  ambiguous_target: 50,
+}
+const accessDenied = 49
+
+function endTunnel(socket: Duplex, refusal: Refusal, id: string): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const first: Buffer | null = socket.read()
+  const tls = first?.[0] === 22
+  if (tls) socket.end(Buffer.from([21, 3, 3, 0, 2, 2, alerts[refusal.reason] ?? accessDenied]))
+  else refuseOnSocket(socket, refusal, id)
+}

@@ -1,0 +1,273 @@
+// One port on which agents call: HTTP/1.1 with absolute-form targets and CONNECT, in clear on this machine or inside mutual TLS.
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { createServer as createTcpServer, type Server as FrontServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import type { Caller, Captured, Connection, FailedConnection, Reply } from '../exchange.ts'
+import { Refusal } from '../refusal.ts'
+import { type Leaves, openTunnel } from './connect.ts'
+import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
+import { HttpReply, refuseOnSocket } from './reply.ts'
+import { captureRequest, type Place } from './request.ts'
+import { requestId } from './request-id.ts'
+import type { ListenAddress } from './settings.ts'
+import { SocketReply } from './socket-reply.ts'
+
+/** What a listener does with what it captures; the pipeline stands behind it. */
+export interface Doors {
+  handle(captured: Captured, reply: Reply): Promise<void>
+  tunnel(captured: Captured, reply: Reply): Promise<void>
+  /** @throws Refusal when nobody is known there, or nothing could be allowed */
+  admit(
+    connection: Connection,
+    host: string,
+    port: number,
+  ): Promise<{ readonly caller: Caller; readonly reach: 'inspect' | 'opaque' }>
+  failed(failure: FailedConnection): void
+}
+
+export interface ListenerOptions {
+  readonly name: string
+  readonly address: ListenAddress
+  readonly accept: Connection['accept']
+  /** For `https-proxy`: this process's certificate and key, asked for once at the start; `Listener.present` replaces it. */
+  readonly tls: TlsOptions | undefined
+  readonly doors: Doors
+  readonly leaves: Leaves
+  readonly now: () => number
+  /** The kernel's word on the other end of a UNIX socket, where it can be asked. */
+  readonly peerCredentials: (socket: Socket) => PeerCredentials | undefined
+}
+
+/** Limits of a head and of patience; `docs/limits.md` says what each does. */
+const limits = { headBytes: 32_768, headMilliseconds: 15_000, idleMilliseconds: 65_000, firstBytesMilliseconds: 15_000 }
+
+interface Context {
+  readonly facts: Facts
+  /** Set inside a tunnel: where CONNECT said that it leads, and who asked. */
+  readonly tunnel: { readonly place: Place; readonly connection: Connection } | undefined
+}
+
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #front: FrontServer
+  /** Reads requests from every connection and every tunnel; it does not listen itself. */
+  readonly #http: Server
+  readonly #contexts = new WeakMap<Duplex, Context>()
+  readonly #open = new Set<Socket>()
+  /** Connections on which a parser gave up: what is still in its buffers must not be read as requests. */
+  readonly #spoilt = new WeakSet<Duplex>()
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+    this.#front =
+      options.accept === 'https-proxy' && options.tls !== undefined
+        ? createTlsServer(mutual(options.tls), (socket) => this.#accept(socket))
+        : createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+    this.#front.on('tlsClientError', (_error, socket) => socket.destroy())
+    this.#http = createServer({
+      maxHeaderSize: limits.headBytes,
+      headersTimeout: limits.headMilliseconds,
+      requestTimeout: 0,
+      keepAliveTimeout: limits.idleMilliseconds,
+      insecureHTTPParser: false,
+      requireHostHeader: false,
+      // Any other offer to change protocol (h2c, from Java) is left unanswered, as RFC 9110 §7.8 allows.
+      shouldUpgradeCallback: (message) => message.headers.upgrade?.toLowerCase() === 'websocket',
+    })
+    // Fields beyond a count would be dropped without a word; captureRequest refuses instead.
+    this.#http.maxHeadersCount = 0
+    this.#http
+      .on('request', (message, response) => this.#request(message, response, undefined))
+      .on('checkContinue', (message, response) => this.#request(message, response, () => response.writeContinue()))
+      .on('checkExpectation', (message, response) => this.#request(message, response, undefined))
+      .on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head))
+      .on('connect', (message, socket, head) => void this.#connect(message, socket, head))
+      .on('clientError', (error, socket) => this.#clientError(error, socket))
+    // Starts the watch over slow heads, which a server that listens itself would start then.
+    this.#http.emit('listening')
+  }
+
+  /** @returns the address listened on, its port chosen by the system where 0 was asked for */
+  listen(): Promise<ListenAddress> {
+    const { address } = this.#options
+    return new Promise((resolve, reject) => {
+      this.#front.once('error', reject)
+      this.#front.listen(
+        address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
+        () => {
+          this.#front.off('error', reject)
+          const bound = this.#front.address()
+          resolve(
+            bound !== null && typeof bound === 'object'
+              ? { kind: 'tcp', host: bound.address, port: bound.port }
+              : address,
+          )
+        },
+      )
+    })
+  }
+
+  /** Replaces the certificate for handshakes to come. */
+  present(tls: TlsOptions): void {
+    if ('setSecureContext' in this.#front)
+      (this.#front as ReturnType<typeof createTlsServer>).setSecureContext(mutual(tls))
+  }
+
+  /** Takes no new connection; lets exchanges under way end for so long, then cuts them. */
+  async close(graceMilliseconds: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#front.close(() => resolve()))
+    this.#http.close()
+    this.#http.closeIdleConnections()
+    const cut = setTimeout(() => this.#cut(), graceMilliseconds)
+    await closed
+    clearTimeout(cut)
+  }
+
+  #cut(): void {
+    for (const socket of this.#open) socket.destroy()
+  }
+
+  #accept(socket: Socket | TLSSocket): void {
+    const { name, accept, now, peerCredentials } = this.#options
+    socket.on('error', () => socket.destroy())
+    this.#open.add(socket)
+    socket.once('close', () => this.#open.delete(socket))
+    const facts = factsOf(socket, { id: requestId(now()), listener: name, accept, peerCredentials })
+    this.#contexts.set(socket, { facts, tunnel: undefined })
+    this.#http.emit('connection', socket)
+  }
+
+  #request(message: IncomingMessage, response: ServerResponse, onBody: (() => void) | undefined): void {
+    const context = this.#context(message.socket)
+    if (context === undefined) return
+    this.#pass(context, message, response, false, onBody ?? (() => {}))
+  }
+
+  #upgrade(message: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const context = this.#context(socket)
+    if (context === undefined) return
+    socket.on('error', () => socket.destroy())
+    if (head.length > 0) socket.unshift(head)
+    const response = new ServerResponse(message)
+    response.shouldKeepAlive = false
+    response.assignSocket(message.socket)
+    response.on('finish', () => socket.end())
+    this.#pass(context, message, response, true, () => {})
+  }
+
+  #pass(
+    context: Context,
+    message: IncomingMessage,
+    response: ServerResponse,
+    upgrading: boolean,
+    onBody: () => void,
+  ): void {
+    const { doors, now } = this.#options
+    const connection = context.tunnel?.connection ?? context.facts.connection(presented(message.rawHeaders))
+    let captured: Captured
+    try {
+      captured = captureRequest(message, connection, context.tunnel?.place, now(), upgrading, onBody)
+    } catch (error) {
+      const id = requestId(now())
+      const refusal = Refusal.from(error)
+      this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
+      void new HttpReply(id, message, response).refuse(refusal)
+      return
+    }
+    void doors.handle(captured, new HttpReply(captured.id, message, response))
+  }
+
+  async #connect(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const context = this.#context(socket)
+    if (context === undefined) return
+    socket.on('error', () => socket.destroy())
+    const { doors, leaves, now } = this.#options
+    const connection = context.facts.connection(presented(message.rawHeaders))
+    const id = requestId(now())
+    if (context.tunnel !== undefined) {
+      const refusal = new Refusal('bad_request', { detail: 'CONNECT inside a tunnel' })
+      this.#fail(id, connection, context.tunnel.place.host, undefined, refusal)
+      return refuseOnSocket(socket, refusal, id)
+    }
+    const opened = await openTunnel({
+      id,
+      message,
+      socket,
+      head,
+      connection,
+      now: now(),
+      leaves,
+      patience: limits.firstBytesMilliseconds,
+      admit: doors.admit,
+      opaque: (captured) => doors.tunnel(captured, new SocketReply(id, socket)),
+      failed: (host, caller, refusal) => this.#fail(id, connection, host, caller, refusal),
+    })
+    if (opened === undefined) return
+    this.#contexts.set(opened.socket, { facts: context.facts, tunnel: { place: opened.place, connection } })
+    this.#http.emit('connection', opened.socket)
+  }
+
+  #clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+    const context = this.#context(socket)
+    this.#spoilt.add(socket)
+    const refusal = refusalOfParser(error)
+    if (context === undefined || refusal === undefined) {
+      socket.destroy()
+      return
+    }
+    const id = requestId(this.#options.now())
+    const connection = context.tunnel?.connection ?? context.facts.connection(undefined)
+    this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
+    refuseOnSocket(socket, refusal, id)
+  }
+
+  #context(socket: Duplex): Context | undefined {
+    const context = this.#contexts.get(socket)
+    if (context === undefined || this.#spoilt.has(socket)) {
+      socket.destroy()
+      return undefined
+    }
+    return context
+  }
+
+  #fail(
+    id: string,
+    connection: Connection,
+    host: string | undefined,
+    caller: Caller | undefined,
+    refusal: Refusal,
+  ): void {
+    const now = this.#options.now()
+    this.#options.doors.failed({
+      kind: 'connection',
+      id,
+      receivedAt: now,
+      connection,
+      caller,
+      host,
+      refusal,
+      endedAt: now,
+    })
+  }
+}
+
+/**
+ * Whoever presents a certificate proves possession of its key here; whether the certificate is an SVID that we trust is
+ * for the attestor, since OpenSSL's verdict lets through what SPIFFE forbids. Sessions are not resumed: a ticket would
+ * bring back a caller without the chain to judge it by.
+ */
+function mutual(tls: TlsOptions): TlsOptions {
+  return { ...tls, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }
+}
+
+/** @returns undefined where nothing was asked: a connection that was opened and dropped */
+function refusalOfParser(error: NodeJS.ErrnoException & { bytesParsed?: number }): Refusal | undefined {
+  const code = error.code ?? ''
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return new Refusal('request_too_large', { detail: 'the head is too large', cause: error })
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
+    return new Refusal('request_timeout', { detail: 'the head was not complete in time' })
+  if (code.startsWith('HPE_')) return new Refusal('bad_request', { detail: `${code}: ${error.message}`, cause: error })
+  return undefined
+}

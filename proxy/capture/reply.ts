@@ -1,0 +1,158 @@
+// Gives an answer, or a refusal, to the agent.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Answer, BodySink, Delivered, Flow, HeaderList, Reply } from '../exchange.ts'
+import { Refusal } from '../refusal.ts'
+import { splice } from './splice.ts'
+
+/** The field that carries a request's id, in every answer and refusal. */
+const idField = 'Postern-Request-Id'
+
+export class HttpReply implements Reply, BodySink {
+  readonly #id: string
+  readonly #request: IncomingMessage
+  readonly #response: ServerResponse
+  #gone: AbortController | undefined
+  #flow: Flow | undefined
+  #sent = 0
+  #failure: Refusal | undefined
+  #delivered: ((delivered: Delivered) => void) | undefined
+
+  constructor(id: string, request: IncomingMessage, response: ServerResponse) {
+    this.#id = id
+    this.#request = request
+    this.#response = response
+    response.on('close', () => this.#closed())
+  }
+
+  get signal(): AbortSignal {
+    this.#gone ??= new AbortController()
+    if (this.#response.destroyed && !this.#gone.signal.aborted) this.#gone.abort(new Refusal('client_gone'))
+    return this.#gone.signal
+  }
+
+  send(answer: Answer): Promise<Delivered> {
+    if (answer.tunnel !== undefined) return this.#switch(answer, answer.tunnel)
+    const response = this.#response
+    return new Promise((resolve) => {
+      this.#delivered = resolve
+      if (response.destroyed) {
+        this.#flow = answer.body.deliver(this)
+        this.#closed()
+        return
+      }
+      response.sendDate = false
+      response.writeHead(answer.status, answer.statusText || undefined, [...answer.headers, idField, this.#id])
+      response.on('drain', () => this.#flow?.resume())
+      this.#flow = answer.body.deliver(this)
+    })
+  }
+
+  refuse(refusal: Refusal): Promise<Delivered> {
+    const response = this.#response
+    this.#failure = refusal
+    return new Promise((resolve) => {
+      this.#delivered = resolve
+      if (response.destroyed) return this.#closed()
+      if (response.headersSent) return response.destroy()
+      const body = JSON.stringify(refusal.problem(this.#id))
+      response.writeHead(statusFor(refusal), [
+        ...refusalFields(refusal, body),
+        idField,
+        this.#id,
+        // What is left of an unread body must not be read as the next request.
+        ...(this.#request.complete ? [] : ['Connection', 'close']),
+      ])
+      response.end(body)
+    })
+  }
+
+  data(chunk: Uint8Array): boolean {
+    this.#sent += chunk.length
+    return this.#response.write(chunk)
+  }
+
+  end(trailers: HeaderList): void {
+    // Trailers have a place in chunked bodies only (RFC 9110 §6.5.1).
+    if (trailers.length > 0) this.#response.addTrailers(pairs(trailers))
+    this.#response.end()
+  }
+
+  fail(error: Error): void {
+    this.#failure = Refusal.from(error)
+    // A chunked body that ends without its last chunk, or one shorter than announced, tells the agent that it is not whole.
+    this.#response.destroy()
+  }
+
+  #closed(): void {
+    const whole = this.#response.writableFinished
+    if (!whole) {
+      const reason = this.#failure ?? new Refusal('client_gone', { detail: 'the client closed the connection' })
+      this.#gone?.abort(reason)
+      this.#flow?.cancel(reason)
+    }
+    this.#delivered?.({ ended: this.#ending(whole), refusal: this.#failure, sent: this.#sent })
+  }
+
+  #ending(whole: boolean): Delivered['ended'] {
+    if (this.#failure === undefined) return whole ? 'complete' : 'client_gone'
+    if (whole || !this.#response.headersSent) return this.#failure.reason === 'client_gone' ? 'client_gone' : 'refused'
+    if (this.#failure.reason === 'client_gone') return 'client_gone'
+    return this.#failure.reason.startsWith('upstream_') ? 'upstream_gone' : 'cut'
+  }
+
+  async #switch(answer: Answer, upstream: Duplex): Promise<Delivered> {
+    const socket = this.#response.socket
+    if (socket === null || this.#response.destroyed) {
+      upstream.destroy()
+      return { ended: 'client_gone', refusal: undefined, sent: 0 }
+    }
+    this.#response.detachSocket(socket)
+    const fields = [...answer.headers, idField, this.#id]
+    socket.write(`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\n${head(fields)}\r\n`, 'latin1')
+    return splice(socket, upstream, this.signal)
+  }
+}
+
+/** Refuses on a bare socket, where there is no response to write to: after a parser's error or a CONNECT. */
+export function refuseOnSocket(socket: Duplex, refusal: Refusal, id: string): void {
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  const body = JSON.stringify(refusal.problem(id))
+  const status = statusFor(refusal)
+  const fields = [...refusalFields(refusal, body), idField, id, 'Connection', 'close']
+  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${head(fields)}\r\n${body}`)
+}
+
+/** Statuses that others coined (495, 499) are for records; whoever can still be answered gets a registered one. */
+function statusFor(refusal: Refusal): number {
+  return STATUS_CODES[refusal.status] === undefined ? 400 : refusal.status
+}
+
+function refusalFields(refusal: Refusal, body: string): string[] {
+  return [
+    'Content-Type',
+    'application/problem+json',
+    'Content-Length',
+    String(Buffer.byteLength(body)),
+    'Cache-Control',
+    'no-store',
+    ...(refusal.retryAfter === undefined ? [] : ['Retry-After', String(refusal.retryAfter)]),
+    ...(refusal.reason === 'unidentified_caller' ? ['Proxy-Authenticate', 'Basic realm="postern"'] : []),
+  ]
+}
+
+function head(fields: HeaderList): string {
+  return pairs(fields)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
+}
+
+function pairs(fields: HeaderList): [string, string][] {
+  const found: [string, string][] = []
+  for (let at = 0; at < fields.length; at += 2) found.push([fields[at] ?? '', fields[at + 1] ?? ''])
+  return found
+}

@@ -1,0 +1,33 @@
+// Gives the outcome of a CONNECT that is passed through unseen.
+import type { Duplex } from 'node:stream'
+import type { Answer, Delivered, Reply } from '../exchange.ts'
+import { Refusal } from '../refusal.ts'
+import { refuseOnSocket } from './reply.ts'
+import { splice } from './splice.ts'
+
+export class SocketReply implements Reply {
+  readonly #id: string
+  readonly #socket: Duplex
+  readonly #gone = new AbortController()
+
+  constructor(id: string, socket: Duplex) {
+    this.#id = id
+    this.#socket = socket
+    socket.once('close', () => this.#gone.abort(new Refusal('client_gone')))
+  }
+
+  get signal(): AbortSignal {
+    return this.#gone.signal
+  }
+
+  async send(answer: Answer): Promise<Delivered> {
+    if (answer.tunnel === undefined) throw new Refusal('internal_error', { detail: 'no connection behind the CONNECT' })
+    this.#socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+    return splice(this.#socket, answer.tunnel, new AbortController().signal)
+  }
+
+  async refuse(refusal: Refusal): Promise<Delivered> {
+    refuseOnSocket(this.#socket, refusal, this.#id)
+    return { ended: refusal.reason === 'client_gone' ? 'client_gone' : 'refused', refusal, sent: 0 }
+  }
+}

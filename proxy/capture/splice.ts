@@ -1,0 +1,44 @@
+// Joins two raw connections, each direction ending by itself (half-close), until both have ended or access is withdrawn.
+import type { Duplex } from 'node:stream'
+import type { Delivered } from '../exchange.ts'
+import { Refusal } from '../refusal.ts'
+
+/** @returns when both sides have closed; `sent` counts the bytes given to the agent */
+export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Promise<Delivered> {
+  return new Promise((resolve) => {
+    let sent = 0
+    let first: Delivered['ended'] | undefined
+    let open = 2
+    const cut = () => {
+      first ??= 'cut'
+      agent.destroy()
+      upstream.destroy()
+    }
+    const closed = (side: Duplex, other: Duplex, ended: Delivered['ended'], clean: boolean) => {
+      if (!clean) first ??= ended
+      // What one side has not read to its end can no longer be delivered whole.
+      if (!clean || !side.readableEnded) other.destroy()
+      open -= 1
+      if (open > 0) return
+      signal.removeEventListener('abort', cut)
+      const reason = signal.aborted && signal.reason instanceof Refusal ? signal.reason : undefined
+      resolve({ ended: first ?? 'complete', refusal: reason, sent })
+    }
+    for (const [side, other, name] of [
+      [agent, upstream, 'client_gone'],
+      [upstream, agent, 'upstream_gone'],
+    ] as const) {
+      let clean = true
+      side.on('error', () => {
+        clean = false
+      })
+      side.on('close', () => closed(side, other, name, clean))
+      side.pipe(other)
+    }
+    upstream.on('data', (chunk: Buffer) => {
+      sent += chunk.length
+    })
+    signal.addEventListener('abort', cut)
+    if (signal.aborted) cut()
+  })
+}

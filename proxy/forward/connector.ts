@@ -1,0 +1,130 @@
+// Connects to a destination: resolves once, checks every address, and connects to what was checked and to nothing else.
+import type { LookupFunction, Socket } from 'node:net'
+import { connect as connectTcp, isIP, isIPv6 } from 'node:net'
+import {
+  connect as connectTls,
+  createSecureContext,
+  getCACertificates,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls'
+import type { Destination } from '../exchange.ts'
+import { Refusal } from '../refusal.ts'
+import { AllowedRanges } from './address.ts'
+import type { Resolve } from './resolver.ts'
+
+/** Tells whether an address and port are one of this proxy's own listeners. */
+export type IsOwn = (address: string, port: number) => boolean
+
+export interface Place {
+  readonly scheme: 'http' | 'https'
+  readonly host: string
+  readonly port: number
+}
+
+export class Connector {
+  readonly #destination: Destination
+  readonly #resolve: Resolve
+  readonly #isOwn: IsOwn
+  readonly #ranges: AllowedRanges
+  readonly #context: SecureContext
+  /** TLS sessions by host and port, so that a new connection need not repeat the whole handshake. */
+  readonly #sessions = new Map<string, Buffer>()
+
+  constructor(destination: Destination, resolve: Resolve, isOwn: IsOwn) {
+    this.#destination = destination
+    this.#resolve = resolve
+    this.#isOwn = isOwn
+    this.#ranges = new AllowedRanges(destination.addresses)
+    this.#context = createSecureContext({
+      minVersion: 'TLSv1.2',
+      ...(destination.ca.length === 0 ? {} : { ca: [...getCACertificates('default'), ...destination.ca] }),
+    })
+  }
+
+  /**
+   * @returns a socket that is connected, and over TLS verified, within the destination's time for connecting
+   * @throws Refusal `blocked_address`, `self_request`, `upstream_unresolved`, `upstream_unreachable`, `upstream_untrusted`, `upstream_timeout`
+   */
+  async connect(place: Place): Promise<Socket> {
+    const addresses = await this.#checked(place)
+    const socket =
+      place.scheme === 'https' ? this.#startTls(place, addresses) : connectTcp(this.#options(place, addresses))
+    await connected(socket, place, this.#destination.timeouts.connect)
+    socket.setNoDelay(true)
+    return socket
+  }
+
+  /** One address that must not be reached makes the whole answer suspect: an honest name has none. */
+  async #checked({ host, port }: Place): Promise<readonly string[]> {
+    const addresses = await this.#resolve(host)
+    if (addresses.length === 0) throw new Refusal('upstream_unresolved', { detail: `${host} has no address` })
+    for (const address of addresses) {
+      const verdict = this.#ranges.verdict(address)
+      if (!verdict.allowed)
+        throw new Refusal('blocked_address', { detail: `${host} resolves to ${address} (${verdict.range})` })
+      if (this.#isOwn(address, port)) throw new Refusal('self_request', { detail: `${host} resolves to this proxy` })
+    }
+    return addresses
+  }
+
+  #options({ host, port }: Place, addresses: readonly string[]) {
+    const answers = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }))
+    const pinned: LookupFunction = (_name, options, callback) => {
+      if (options.all === true) callback(null, answers)
+      else callback(null, answers[0]?.address ?? '', answers[0]?.family)
+    }
+    // A literal would bypass `lookup`; it is its own, already checked, answer.
+    return { host, port, lookup: pinned, autoSelectFamily: answers.length > 1, noDelay: true, keepAlive: true }
+  }
+
+  #startTls(place: Place, addresses: readonly string[]): TLSSocket {
+    const key = `${place.host}:${place.port}`
+    const session = this.#sessions.get(key)
+    const socket = connectTls({
+      ...this.#options(place, addresses),
+      secureContext: this.#context,
+      rejectUnauthorized: true,
+      ALPNProtocols: ['http/1.1'],
+      ...(isIP(place.host) === 0 ? { servername: place.host } : {}),
+      ...(session === undefined ? {} : { session }),
+    })
+    socket.on('session', (ticket: Buffer) => this.#sessions.set(key, ticket))
+    socket.once('error', () => this.#sessions.delete(key))
+    return socket
+  }
+}
+
+function connected(socket: Socket | TLSSocket, place: Place, patience: number): Promise<void> {
+  const secure = 'encrypted' in socket
+  const subject = `${place.host}:${place.port}`
+  return new Promise((resolve, reject) => {
+    const fail = (refusal: Refusal) => {
+      clearTimeout(timer)
+      socket.off('error', refused)
+      socket.on('error', () => {})
+      socket.destroy()
+      reject(refusal)
+    }
+    const refused = (cause: NodeJS.ErrnoException) => {
+      const reason = secure && isTrustFailure(cause) ? 'upstream_untrusted' : 'upstream_unreachable'
+      fail(new Refusal(reason, { detail: `${subject}: ${cause.code ?? cause.message}`, cause }))
+    }
+    const timer = setTimeout(
+      () => fail(new Refusal('upstream_timeout', { detail: `${subject}: not connected within ${patience} ms` })),
+      patience,
+    )
+    socket.once('error', refused)
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      clearTimeout(timer)
+      socket.off('error', refused)
+      resolve()
+    })
+  })
+}
+
+/** OpenSSL's verification errors have no prefix in common; those of the network do. */
+function isTrustFailure(error: NodeJS.ErrnoException): boolean {
+  const code = error.code ?? ''
+  return code !== '' && !/^(ECONN|EHOST|ENET|EPIPE|ETIMEDOUT|EADDR|EACCES|EPERM|ENOTFOUND)/.test(code)
+}

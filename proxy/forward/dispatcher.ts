@@ -1,0 +1,119 @@
+// The forwarder: one pool of connections for each destination, each connection made by the guarded connector.
+import { Agent, type Dispatcher, errors } from 'undici'
+import type { Answer, Authorized, Destination, Injected } from '../exchange.ts'
+import type { Refusal } from '../refusal.ts'
+import { AnswerHandler, emptyBody } from './answer.ts'
+import { Connector, type IsOwn, type Place } from './connector.ts'
+import type { Forwarder } from './forwarder.ts'
+import type { Resolve } from './resolver.ts'
+
+/** An idle upstream connection is closed after this; most servers keep theirs for longer, so that few die under a request. */
+const idleConnection = 4_000
+const largestAnswerHead = 65_536
+
+/** Methods that change nothing, so that one may be sent again when a kept connection turns out dead (RFC 9110 §9.2.2). */
+const repeatable = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+interface Pool {
+  readonly agent: Agent
+  readonly connector: Connector
+  /** The address last connected to, by origin. */
+  readonly addresses: Map<string, string>
+}
+
+export class PooledForwarder implements Forwarder {
+  readonly #pools = new Map<Destination, Pool>()
+  readonly #resolve: Resolve
+  readonly #isOwn: IsOwn
+
+  constructor(resolve: Resolve, isOwn: IsOwn) {
+    this.#resolve = resolve
+    this.#isOwn = isOwn
+  }
+
+  async forward(exchange: Injected, signal: AbortSignal): Promise<Answer> {
+    const pool = this.#pool(exchange.destination)
+    const first = this.#dispatch(pool, exchange, signal)
+    if (exchange.body !== undefined || !repeatable.has(exchange.method) || exchange.upgrade !== undefined) return first
+    // A kept connection may have been closed by the upstream while the request was on its way.
+    return first.catch((refusal: Refusal) => {
+      if (signal.aborted || !(refusal.cause instanceof errors.SocketError)) throw refusal
+      return this.#dispatch(pool, exchange, signal)
+    })
+  }
+
+  async tunnel(exchange: Authorized, signal: AbortSignal): Promise<Answer> {
+    const socket = await this.#pool(exchange.destination).connector.connect({ ...exchange.target, scheme: 'http' })
+    if (signal.aborted) {
+      socket.destroy()
+      throw signal.reason
+    }
+    const address = socket.remoteAddress
+    return { status: 200, statusText: '', headers: [], body: emptyBody, tunnel: socket, address, findings: [] }
+  }
+
+  /** Ends every connection: at once with a reason, else when the exchanges under way have ended. */
+  async close(reason?: Error): Promise<void> {
+    const agents = [...this.#pools.values()].map(({ agent }) => agent)
+    this.#pools.clear()
+    await Promise.all(agents.map((agent) => (reason === undefined ? agent.close() : agent.destroy(reason))))
+  }
+
+  #dispatch({ agent, addresses }: Pool, exchange: Injected, signal: AbortSignal): Promise<Answer> {
+    const { target, outgoing, body, upgrade } = exchange
+    const origin = originOf(target)
+    return new Promise((resolve, reject) => {
+      const handler = new AnswerHandler({ resolve, reject }, signal, () => addresses.get(origin))
+      const options: Dispatcher.DispatchOptions = {
+        origin,
+        path: outgoing.path,
+        method: outgoing.method,
+        headers: outgoing.headers as string[],
+        body: body ?? null,
+        upgrade: upgrade ?? null,
+      }
+      agent.dispatch(options, handler)
+    })
+  }
+
+  #pool(destination: Destination): Pool {
+    let pool = this.#pools.get(destination)
+    if (pool === undefined) {
+      pool = openPool(destination, this.#resolve, this.#isOwn)
+      this.#pools.set(destination, pool)
+    }
+    return pool
+  }
+}
+
+function originOf({ scheme, host, port }: Place): string {
+  const standard = port === (scheme === 'https' ? 443 : 80)
+  const name = host.includes(':') ? `[${host}]` : host
+  return standard ? `${scheme}://${name}` : `${scheme}://${name}:${port}`
+}
+
+function openPool(destination: Destination, resolve: Resolve, isOwn: IsOwn): Pool {
+  const connector = new Connector(destination, resolve, isOwn)
+  const addresses = new Map<string, string>()
+  const agent = new Agent({
+    // The connector answers for the time that connecting takes; undici's own limit stands behind it.
+    connect: ({ protocol, hostname, port }, callback) => {
+      const scheme = protocol === 'https:' ? 'https' : 'http'
+      const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
+      const place = { scheme, host, port: port === '' ? (scheme === 'https' ? 443 : 80) : Number(port) } as const
+      connector.connect(place).then(
+        (socket) => {
+          if (socket.remoteAddress !== undefined) addresses.set(originOf(place), socket.remoteAddress)
+          callback(null, socket)
+        },
+        (error: Error) => callback(error, null),
+      )
+    },
+    pipelining: 1,
+    keepAliveTimeout: idleConnection,
+    headersTimeout: destination.timeouts.headers,
+    bodyTimeout: destination.timeouts.idle,
+    maxHeaderSize: largestAnswerHead,
+  })
+  return { agent, connector, addresses }
+}

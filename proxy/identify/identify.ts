@@ -1,0 +1,54 @@
+// Who is calling, and what proves it. Asks the attestors that the listener names, strongest first; a caller who cannot be told is refused.
+import type { Caller, Captured, Connection, Identified } from '../exchange.ts'
+import { Refusal } from '../refusal.ts'
+import type { Attestor } from './attestor.ts'
+
+/** The attestors of each listener, strongest first. An empty list means that nobody may call there. */
+export type Attestors = ReadonlyMap<string, readonly Attestor[]>
+
+/** A proof concerns a connection, so it is asked for once a connection; its end is looked at on every request. */
+const known = new WeakMap<Connection, Caller>()
+
+/** @throws Refusal `unidentified_caller`, `svid_*` */
+export function identify(
+  captured: Captured,
+  attestors: Attestors,
+  signal: AbortSignal,
+): Identified | Promise<Identified> {
+  const caller = callerOf(captured.connection, attestors, captured.receivedAt, signal)
+  return caller instanceof Promise ? caller.then((found) => identified(captured, found)) : identified(captured, caller)
+}
+
+/** The caller of a connection, before any request on it. */
+export function callerOf(
+  connection: Connection,
+  attestors: Attestors,
+  now: number,
+  signal: AbortSignal,
+): Caller | Promise<Caller> {
+  const caller = known.get(connection)
+  if (caller === undefined) return attest(connection, attestors.get(connection.listener) ?? [], signal)
+  if (caller.expiresAt !== undefined && caller.expiresAt <= now) {
+    throw new Refusal('svid_expired', { detail: 'the proof that was given with the connection has expired' })
+  }
+  return caller
+}
+
+async function attest(connection: Connection, attestors: readonly Attestor[], signal: AbortSignal): Promise<Caller> {
+  for (const attestor of attestors) {
+    const caller = await attestor.attest(connection, signal)
+    if (caller === undefined) continue
+    known.set(connection, caller)
+    return caller
+  }
+  if (connection.accept === 'https-proxy' && connection.peerCertificates.length === 0) throw new Refusal('svid_missing')
+  const tried = attestors.map(({ name }) => name).join(', ')
+  throw new Refusal('unidentified_caller', {
+    detail: tried === '' ? 'the listener names no callers' : `no evidence for ${tried}`,
+  })
+}
+
+/** Until a chain is presented, an agent acts on its own grant and is its own principal. */
+function identified(captured: Captured, caller: Caller): Identified {
+  return { ...captured, caller, principal: { kind: 'agent', id: caller.id }, chain: { depth: 0, hops: [] } }
+}

@@ -1,0 +1,144 @@
+// Read this first: the way of a request, written once, in order.
+//
+//   agent ─▶ capture ─▶ identify ─▶ authorize ─▶ obtain ─▶ inject ─▶ forward ─▶ upstream
+//   agent ◀──────────────────────── redact ◀──────────────────────────┘        record: always
+//
+// A step takes what the one before gave and returns more; one that cannot go on throws a Refusal, and nothing else ends
+// a request early. Whatever goes wrong is a refusal too: it denies and it is recorded.
+import type { PolicyEngine } from '../policy/engine.ts'
+import { authorize } from './authorize/authorize.ts'
+import type {
+  Answer,
+  Authorized,
+  Caller,
+  Captured,
+  Connection,
+  Delivered,
+  Destination,
+  FailedConnection,
+  Injected,
+  Outcome,
+  Reply,
+} from './exchange.ts'
+import type { Forwarder } from './forward/forwarder.ts'
+import { type Attestors, callerOf, identify } from './identify/identify.ts'
+import { inject } from './inject/inject.ts'
+import type { Placements } from './inject/placement.ts'
+import { needOf, obtain } from './obtain/obtain.ts'
+import type { Credentials } from './obtain/provider.ts'
+import type { Journal } from './record/sink.ts'
+import { redact } from './redact/redact.ts'
+import { Refusal } from './refusal.ts'
+import { type Stopwatch, Story } from './story.ts'
+
+/** All that the steps need, as the configuration in force makes it. A request keeps the one that it began with. */
+export interface Way {
+  readonly attestors: Attestors
+  readonly policy: PolicyEngine
+  readonly destinations: ReadonlyMap<string, Destination>
+  readonly credentials: Credentials
+  readonly placements: Placements
+  readonly forwarder: Forwarder
+  readonly journal: Journal
+  readonly stopwatch: Stopwatch
+}
+
+/** Takes a captured request along the whole way, and records how it ended. Never rejects. */
+export function handle(captured: Captured, reply: Reply, way: Way): Promise<void> {
+  return conclude(captured, new Story(captured, 'request', way.stopwatch), reply, way, pass)
+}
+
+/** The same for a CONNECT to an opaque destination: nobody looks into the tunnel; identity, policy and addresses hold all the same. */
+export function tunnel(captured: Captured, reply: Reply, way: Way): Promise<void> {
+  return conclude(captured, new Story(captured, 'tunnel', way.stopwatch), reply, way, open)
+}
+
+type Passage = (captured: Captured, story: Story, way: Way, signal: AbortSignal) => Promise<Answer>
+
+async function conclude(captured: Captured, story: Story, reply: Reply, way: Way, passage: Passage): Promise<void> {
+  let answer: Answer | undefined
+  let delivered: Delivered
+  try {
+    answer = await passage(captured, story, way, reply.signal)
+    delivered = await reply.send(answer)
+  } catch (error) {
+    delivered = await reply.refuse(Refusal.from(error))
+  }
+  const bytes = { sent: delivered.sent, received: captured.body?.passed ?? 0 }
+  record(story.ends({ refusal: delivered.refusal, answer, ended: delivered.ended, bytes }), way)
+}
+
+async function pass(captured: Captured, story: Story, way: Way, signal: AbortSignal): Promise<Answer> {
+  // Before anything else, since every rule speaks of somebody. Fails as `unidentified_caller`, `svid_*`.
+  const identified = story.came('identify', await identify(captured, way.attestors, signal))
+
+  // Before any credential is touched. Fails as `denied_by_rule`, `no_rule`, `limit_exceeded`.
+  const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations))
+
+  // Before the request can have an effect, so that none goes unrecorded. Fails as `records_unavailable`.
+  await way.journal.intent(authorized)
+
+  let { answer, injected } = await attempt(authorized, story, way, signal)
+  if (mayTryAgain(answer, injected, way.credentials)) {
+    // The upstream refused a credential before its time was over: once more, with a fresh one.
+    discard(answer)
+    ;({ answer, injected } = await attempt(authorized, story, way, signal))
+  }
+
+  // Last, since only now is there an answer that could give the secret back. Fails as `response_uninspectable`, `secret_echoed`.
+  return redact(answer, injected)
+}
+
+async function attempt(authorized: Authorized, story: Story, way: Way, signal: AbortSignal) {
+  // As late as possible and as narrow as possible. Fails as `credential_unavailable`, `consent_required`.
+  const credentialed = story.came('obtain', await obtain(authorized, way.credentials, signal))
+
+  // The agent's own credentials out, ours in; nothing changes the request after this. Fails as `placement_conflict`, `stand_in_misused`.
+  const injected = story.came('inject', inject(credentialed, way.placements))
+
+  // To an address that is checked and pinned. Fails as `blocked_address`, `upstream_*`.
+  const answer = story.answered(await way.forwarder.forward(injected, signal))
+  return { answer, injected }
+}
+
+function mayTryAgain(answer: Answer, injected: Injected, credentials: Credentials): boolean {
+  const { lease, body } = injected
+  // A body has been used up; a request with one cannot be sent again.
+  return (
+    answer.status === 401 && lease !== undefined && body === undefined && credentials.refused(lease, needOf(injected))
+  )
+}
+
+function discard(answer: Answer): void {
+  answer.body.deliver({ data: () => true, end: () => {}, fail: () => {} })
+}
+
+async function open(captured: Captured, story: Story, way: Way, signal: AbortSignal): Promise<Answer> {
+  const identified = story.came('identify', await identify(captured, way.attestors, signal))
+  const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations))
+  await way.journal.intent(authorized)
+  return story.answered(await way.forwarder.tunnel(authorized, signal))
+}
+
+/**
+ * Asked before a byte of a tunnel is decrypted or a leaf is minted: who is it, and could any rule allow it anything there?
+ * @throws Refusal of `identify`, or `no_rule`
+ */
+export async function admit(
+  connection: Connection,
+  host: string,
+  port: number,
+  way: Way,
+  now: number,
+): Promise<{ readonly caller: Caller; readonly reach: 'inspect' | 'opaque' }> {
+  const caller = await callerOf(connection, way.attestors, now, AbortSignal.timeout(10_000))
+  const reach = way.policy.reach(caller.id, host, port)
+  if (reach === 'none')
+    throw new Refusal('no_rule', { detail: `no rule could allow ${caller.id} anything at ${host}:${port}` })
+  return { caller, reach }
+}
+
+/** Records an exchange, or a connection that ended before there was one. */
+export function record(outcome: Outcome | FailedConnection, way: Way): void {
+  way.journal.record(outcome, way.policy.version)
+}
