@@ -93,7 +93,12 @@ export interface Destination {
 
 /** Something worth knowing that is not a verdict; goes into the record. */
 export interface Finding {
-  readonly kind: 'agent_credential_removed' | 'stand_in_misused' | 'secret_echoed' | 'credential_refused'
+  readonly kind:
+    | 'agent_credential_removed'
+    | 'agent_credential_passed'
+    | 'stand_in_misused'
+    | 'secret_echoed'
+    | 'credential_refused'
   /** Such as `header:authorization`, `query:api_key`, `body`, `trailer:x-debug`. */
   readonly where: string
   /** Keyed fingerprint of the value concerned. */

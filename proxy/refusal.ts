@@ -1,5 +1,6 @@
 // One table: reason → HTTP status, what the agent is told, what to do next. Nothing but a Refusal ends a request early.
 import type { Shadow } from '../policy/engine.ts'
+import type { Finding } from './exchange.ts'
 
 interface Row {
   readonly status: number
@@ -184,6 +185,8 @@ export interface RefusalDetail {
   /** Rules in shadow mode that would have decided otherwise; for the record. */
   readonly shadows?: readonly Shadow[]
   readonly cause?: unknown
+  /** What was found on the way; goes into the record beside those of the exchange. */
+  readonly findings?: readonly Finding[]
 }
 
 /** Ends a request early, with a reason from the one closed list. */
@@ -194,14 +197,16 @@ export class Refusal extends Error {
   readonly rule: string | undefined
   readonly retryAfter: number | undefined
   readonly shadows: readonly Shadow[] | undefined
+  readonly findings: readonly Finding[]
 
-  constructor(reason: Reason, { detail, rule, retryAfter, shadows, cause }: RefusalDetail = {}) {
+  constructor(reason: Reason, { detail, rule, retryAfter, shadows, cause, findings = [] }: RefusalDetail = {}) {
     super(detail === undefined ? reason : `${reason}: ${detail}`, cause === undefined ? undefined : { cause })
     this.reason = reason
     this.detail = detail
     this.rule = rule
     this.retryAfter = retryAfter
     this.shadows = shadows
+    this.findings = findings
   }
 
   get status(): number {
