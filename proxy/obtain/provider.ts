@@ -34,7 +34,9 @@ export interface CredentialProvider {
    */
   obtain(need: Need, signal: AbortSignal): Promise<Lease>
   /** Takes it back at its source, where the source can (RFC 7009). */
-  revoke?(lease: Lease): Promise<void>
+  revoke?(lease: Lease, signal: AbortSignal): Promise<void>
+  /** Calls `changed` after the source itself was replaced, so that what was cached is out of date. Ends with `close`. */
+  watch?(changed: () => void): void
   /** What of a need makes two leases different, so that one is never served for the other; '' where one serves all. */
   partition(need: Need): string
   close?(): void

@@ -1,0 +1,239 @@
+// The leases of one credential: cached by partition, one flight at a time, refreshed ahead of expiry, left alone after a failure.
+import { Refusal } from '../refusal.ts'
+import { BackOff } from './back-off.ts'
+import type { CredentialProvider, Lease, Need } from './provider.ts'
+
+export interface CredentialEvent {
+  readonly credential: string
+  /** The kind of the provider. */
+  readonly provider: string
+  /**
+   * `hit`: a request was served from the cache; `miss`: it was not; `refresh`: the source was asked ahead of expiry,
+   * behind a request; `failure`: the source was asked and gave nothing of use.
+   */
+  readonly result: 'hit' | 'miss' | 'refresh' | 'failure'
+}
+
+export interface CacheOptions {
+  /** Epoch milliseconds. */
+  readonly clock: () => number
+  /** From 0 to 1. */
+  readonly random: () => number
+  readonly onEvent: (event: CredentialEvent) => void
+  /** A lease is not handed out any more this long before it expires, since the request has a way to go. Milliseconds. */
+  readonly skew: number
+  /** How long the source may take. Milliseconds. */
+  readonly flightTimeout: number
+  /** Leases kept for each credential; the one longest unused goes first. */
+  readonly capacity: number
+  /** Told of each lease that the source made. */
+  readonly onMinted: (lease: Lease) => void
+}
+
+/** Milliseconds. A source that fails is asked again after the first, then after twice as long, up to the second. */
+const failurePatience = [1_000, 60_000] as const
+/** The same for what the upstream refuses: it may refuse for reasons that no new lease mends. */
+const refusalPatience = [10_000, 600_000] as const
+/** What a source may ask for at most. Milliseconds. */
+const longestRetryAfter = 300_000
+
+interface Entry {
+  /** As handed out on a hit. */
+  lease: Lease | undefined
+  /** Epoch milliseconds. */
+  usableUntil: number
+  refreshAt: number
+  /** The upstream refused it; it serves only if no other can be had. */
+  suspect: boolean
+  flight: Promise<Lease> | undefined
+  failure: Refusal | undefined
+  readonly failures: BackOff
+  readonly refusals: BackOff
+}
+
+export class LeaseCache {
+  readonly #provider: CredentialProvider
+  readonly #ttl: number | undefined
+  readonly #options: CacheOptions
+  /** In the order of last use. */
+  readonly #entries = new Map<string, Entry>()
+  readonly #closing = new AbortController()
+  // Made once: an event for each request must cost nothing.
+  readonly #events: Readonly<Record<CredentialEvent['result'], CredentialEvent>>
+
+  constructor(credential: string, provider: CredentialProvider, ttl: number | undefined, options: CacheOptions) {
+    this.#provider = provider
+    this.#ttl = ttl
+    this.#options = options
+    const event = (result: CredentialEvent['result']) => ({ credential, provider: provider.kind, result })
+    this.#events = { hit: event('hit'), miss: event('miss'), refresh: event('refresh'), failure: event('failure') }
+    provider.watch?.(() => this.#entries.clear())
+  }
+
+  /** A lease that is valid now; synchronous when cached. Never throws; rejects with a Refusal. */
+  obtain(need: Need, signal: AbortSignal): Lease | Promise<Lease> {
+    const now = this.#options.clock()
+    const entry = this.#entry(this.#provider.partition(need))
+    const { lease } = entry
+    if (lease !== undefined && now < entry.usableUntil && !entry.suspect) {
+      if (now >= entry.refreshAt && entry.flight === undefined && now >= entry.failures.until) {
+        this.#options.onEvent(this.#events.refresh)
+        this.#fly(entry, need)
+      }
+      this.#options.onEvent(this.#events.hit)
+      return lease
+    }
+    this.#options.onEvent(this.#events.miss)
+    if (entry.flight === undefined && now < entry.failures.until) return Promise.reject(refusalAgain(entry, now))
+    return waitFor(entry.flight ?? this.#fly(entry, need), signal)
+  }
+
+  /** @returns whether asking again would give another lease, or the same after its source confirmed it */
+  refused(lease: Lease, need: Need): boolean {
+    const now = this.#options.clock()
+    const entry = this.#entries.get(this.#provider.partition(need))
+    // Gone, or replaced by a newer one, which nobody has refused yet.
+    if (entry === undefined || entry.lease?.secret !== lease.secret) return true
+    if (entry.suspect) return now >= entry.failures.until
+    if (now < entry.refusals.until || now < entry.failures.until) return false
+    entry.refusals.fail(now)
+    entry.suspect = true
+    return true
+  }
+
+  /** Ends flights, forgets leases. */
+  close(): void {
+    this.#closing.abort(new Refusal('shutting_down'))
+    this.#entries.clear()
+  }
+
+  #entry(key: string): Entry {
+    const known = this.#entries.get(key)
+    if (known !== undefined) {
+      if (this.#entries.size > 1) {
+        this.#entries.delete(key)
+        this.#entries.set(key, known)
+      }
+      return known
+    }
+    const { capacity, random } = this.#options
+    const entry: Entry = {
+      lease: undefined,
+      usableUntil: 0,
+      refreshAt: 0,
+      suspect: false,
+      flight: undefined,
+      failure: undefined,
+      failures: new BackOff(...failurePatience, random),
+      refusals: new BackOff(...refusalPatience, random),
+    }
+    this.#entries.set(key, entry)
+    if (this.#entries.size > capacity) {
+      const [oldest = key] = this.#entries.keys()
+      this.#entries.delete(oldest)
+    }
+    return entry
+  }
+
+  /** Asks the source once, for all who wait. Whoever stops waiting does not stop the flight: the others, and the cache, want it. */
+  #fly(entry: Entry, need: Need): Promise<Lease> {
+    const had = entry.lease !== undefined
+    const flight = this.#ask(need).then(
+      (lease) => this.#landed(entry, lease, had),
+      (error) => this.#crashed(entry, error),
+    )
+    // A refresh behind a request has nobody who waits; its failure is kept in the entry.
+    flight.catch(() => {})
+    entry.flight = flight
+    return flight
+  }
+
+  async #ask(need: Need): Promise<Lease> {
+    const { clock, flightTimeout } = this.#options
+    const startedAt = clock()
+    const timeout = AbortSignal.timeout(flightTimeout)
+    const signal = AbortSignal.any([timeout, this.#closing.signal])
+    const lease = await Promise.race([this.#provider.obtain(need, signal), ended(signal, timeout, flightTimeout)])
+    this.#options.onMinted(lease)
+    const expiresAt = lease.expiresAt ?? (this.#ttl === undefined ? undefined : startedAt + this.#ttl)
+    if (expiresAt !== undefined && expiresAt <= clock())
+      throw new Refusal('credential_unavailable', { detail: 'the source gave a credential that has expired' })
+    return { ...lease, expiresAt }
+  }
+
+  #landed(entry: Entry, fresh: Lease, had: boolean): Lease {
+    const now = this.#options.clock()
+    const before = entry.lease
+    // The same value stays the same Secret, so that whoever holds both can tell without looking into them.
+    const same = before !== undefined && before.secret.reveal() === fresh.secret.reveal()
+    const lease: Lease = { ...fresh, secret: same ? before.secret : fresh.secret, cache: 'hit' }
+    entry.lease = lease
+    entry.suspect = false
+    entry.flight = undefined
+    entry.failure = undefined
+    entry.failures.reset()
+    const life = lease.expiresAt === undefined ? Number.POSITIVE_INFINITY : lease.expiresAt - now
+    // A life shorter than the skew would otherwise be over before it began.
+    entry.usableUntil = now + life - Math.min(this.#options.skew, life / 2)
+    // 70 to 80 % of its life: spread, or all that was made together would be made again together.
+    entry.refreshAt = Math.min(entry.usableUntil, now + life * (0.7 + this.#options.random() * 0.1))
+    return { ...lease, cache: had ? 'refresh' : 'miss' }
+  }
+
+  #crashed(entry: Entry, error: unknown): Lease {
+    this.#options.onEvent(this.#events.failure)
+    const now = this.#options.clock()
+    const refusal = Refusal.from(error)
+    entry.flight = undefined
+    entry.failure = refusal
+    entry.failures.fail(now, Math.min((refusal.retryAfter ?? 0) * 1000, longestRetryAfter))
+    if (entry.lease === undefined || now >= entry.usableUntil) throw refusalAgain(entry, now)
+    // It holds until it expires, whatever becomes of its source.
+    entry.suspect = false
+    return entry.lease
+  }
+}
+
+function refusalAgain({ failure, failures }: Entry, now: number): Refusal {
+  const reason = failure?.reason ?? 'credential_unavailable'
+  return new Refusal(reason, {
+    ...(failure?.detail === undefined ? {} : { detail: failure.detail }),
+    // Consent does not come by waiting.
+    ...(reason === 'consent_required' ? {} : { retryAfter: Math.max(1, Math.ceil((failures.until - now) / 1000)) }),
+    cause: failure,
+  })
+}
+
+/** Rejects when the flight is over before the source has answered, whether the source heeds its signal or not. */
+function ended(signal: AbortSignal, timeout: AbortSignal, patience: number): Promise<never> {
+  return new Promise((_, reject) => {
+    const give = () =>
+      reject(
+        timeout.aborted
+          ? new Refusal('credential_unavailable', { detail: `the source did not answer within ${patience} ms` })
+          : signal.reason,
+      )
+    if (signal.aborted) give()
+    else signal.addEventListener('abort', give, { once: true })
+  })
+}
+
+function waitFor(flight: Promise<Lease>, signal: AbortSignal): Promise<Lease> {
+  return new Promise((resolve, reject) => {
+    const abandon = () =>
+      reject(signal.reason instanceof Refusal ? signal.reason : new Refusal('client_gone', { cause: signal.reason }))
+    if (signal.aborted) return abandon()
+    signal.addEventListener('abort', abandon, { once: true })
+    const stopListening = () => signal.removeEventListener('abort', abandon)
+    flight.then(
+      (lease) => {
+        stopListening()
+        resolve(lease)
+      },
+      (error) => {
+        stopListening()
+        reject(error)
+      },
+    )
+  })
+}
