@@ -8,7 +8,6 @@ import {
   type SecureContext,
   type TLSSocket,
 } from 'node:tls'
-import type { Destination } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { AllowedRanges } from './address.ts'
 import type { Resolve } from './resolver.ts'
@@ -22,8 +21,19 @@ export interface Place {
   readonly port: number
 }
 
+export interface Reachable {
+  /** CIDR ranges of special-purpose addresses that are meant; public ones need no mention. */
+  readonly addresses: readonly string[]
+  /** PEM of extra certification authorities, besides the system's. */
+  readonly ca: readonly string[]
+  /** Milliseconds that resolving, connecting and the TLS handshake may take together. */
+  readonly patience: number
+  /** What to present to a server that asks for a certificate; PEM, leaf first. */
+  readonly certificate?: { readonly chain: string; readonly key: string } | undefined
+}
+
 export class Connector {
-  readonly #destination: Destination
+  readonly #patience: number
   readonly #resolve: Resolve
   readonly #isOwn: IsOwn
   readonly #ranges: AllowedRanges
@@ -31,26 +41,27 @@ export class Connector {
   /** TLS sessions by host and port, so that a new connection need not repeat the whole handshake. */
   readonly #sessions = new Map<string, Buffer>()
 
-  constructor(destination: Destination, resolve: Resolve, isOwn: IsOwn) {
-    this.#destination = destination
+  constructor({ addresses, ca, patience, certificate }: Reachable, resolve: Resolve, isOwn: IsOwn) {
+    this.#patience = patience
     this.#resolve = resolve
     this.#isOwn = isOwn
-    this.#ranges = new AllowedRanges(destination.addresses)
+    this.#ranges = new AllowedRanges(addresses)
     this.#context = createSecureContext({
       minVersion: 'TLSv1.2',
-      ...(destination.ca.length === 0 ? {} : { ca: [...getCACertificates('default'), ...destination.ca] }),
+      ...(ca.length === 0 ? {} : { ca: [...getCACertificates('default'), ...ca] }),
+      ...(certificate === undefined ? {} : { cert: certificate.chain, key: certificate.key }),
     })
   }
 
   /**
-   * @returns a socket that is connected, and over TLS verified, within the destination's time for connecting
+   * @returns a socket that is connected, and over TLS verified, in time
    * @throws Refusal `blocked_address`, `self_request`, `upstream_unresolved`, `upstream_unreachable`, `upstream_untrusted`, `upstream_timeout`
    */
   async connect(place: Place): Promise<Socket> {
     const addresses = await this.#checked(place)
     const socket =
       place.scheme === 'https' ? this.#startTls(place, addresses) : connectTcp(this.#options(place, addresses))
-    await connected(socket, place, this.#destination.timeouts.connect)
+    await connected(socket, place, this.#patience)
     socket.setNoDelay(true)
     return socket
   }

@@ -3,9 +3,10 @@ import { Agent, type Dispatcher, errors } from 'undici'
 import type { Answer, Authorized, Destination, Injected } from '../exchange.ts'
 import type { Refusal } from '../refusal.ts'
 import { AnswerHandler, emptyBody } from './answer.ts'
-import { Connector, type IsOwn, type Place } from './connector.ts'
+import { Connector, type IsOwn } from './connector.ts'
 import type { Forwarder } from './forwarder.ts'
 import type { Resolve } from './resolver.ts'
+import { connectBy, originOf } from './undici.ts'
 
 /** An idle upstream connection is closed after this; most servers keep theirs for longer, so that few die under a request. */
 const idleConnection = 4_000
@@ -86,34 +87,16 @@ export class PooledForwarder implements Forwarder {
   }
 }
 
-function originOf({ scheme, host, port }: Place): string {
-  const standard = port === (scheme === 'https' ? 443 : 80)
-  const name = host.includes(':') ? `[${host}]` : host
-  return standard ? `${scheme}://${name}` : `${scheme}://${name}:${port}`
-}
-
-function openPool(destination: Destination, resolve: Resolve, isOwn: IsOwn): Pool {
-  const connector = new Connector(destination, resolve, isOwn)
-  const addresses = new Map<string, string>()
+function openPool({ addresses, ca, timeouts }: Destination, resolve: Resolve, isOwn: IsOwn): Pool {
+  const connector = new Connector({ addresses, ca, patience: timeouts.connect }, resolve, isOwn)
+  const used = new Map<string, string>()
   const agent = new Agent({
-    // The connector answers for the time that connecting takes; undici's own limit stands behind it.
-    connect: ({ protocol, hostname, port }, callback) => {
-      const scheme = protocol === 'https:' ? 'https' : 'http'
-      const host = hostname.startsWith('[') ? hostname.slice(1, -1) : hostname
-      const place = { scheme, host, port: port === '' ? (scheme === 'https' ? 443 : 80) : Number(port) } as const
-      connector.connect(place).then(
-        (socket) => {
-          if (socket.remoteAddress !== undefined) addresses.set(originOf(place), socket.remoteAddress)
-          callback(null, socket)
-        },
-        (error: Error) => callback(error, null),
-      )
-    },
+    connect: connectBy(connector, (place, address) => used.set(originOf(place), address)),
     pipelining: 1,
     keepAliveTimeout: idleConnection,
-    headersTimeout: destination.timeouts.headers,
-    bodyTimeout: destination.timeouts.idle,
+    headersTimeout: timeouts.headers,
+    bodyTimeout: timeouts.idle,
     maxHeaderSize: largestAnswerHead,
   })
-  return { agent, connector, addresses }
+  return { agent, connector, addresses: used }
 }
