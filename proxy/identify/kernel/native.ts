@@ -1,0 +1,124 @@
+// The few calls into the C library that Node does not offer, by node:ffi; where they cannot be had, the reason why.
+import { Buffer } from 'node:buffer'
+import { endianness } from 'node:os'
+
+/** Pid, uid and gid of the process at the other end of a UNIX socket, as they were when it connected. */
+export interface PeerCredentials {
+  readonly pid: number
+  readonly uid: number
+  readonly gid: number
+}
+
+export interface Native {
+  /** SO_PEERCRED (unix(7)) of an open file descriptor. */
+  peerCredentials(fd: number): PeerCredentials | undefined
+  /**
+   * Sends one message to the kernel's socket diagnosis (sock_diag(7)) and returns its answer, valid until the next call.
+   * The kernel answers inside the send, so nothing waits.
+   */
+  socketDiagnosis(request: Uint8Array): Uint8Array | undefined
+  /** Closes this process's memory, environment and descriptors to others of the same user (PR_SET_DUMPABLE, prctl(2)). */
+  becomeUndumpable(): boolean
+  /** Makes this process the parent of descendants that lose theirs (PR_SET_CHILD_SUBREAPER, prctl(2)). */
+  becomeSubreaper(): boolean
+  /** Takes the exit status of a dead child that nobody waits for (waitpid(2)). */
+  reap(pid: number): boolean
+  /** Overwrites with zeros a variable’s value where the kernel shows it as /proc/<pid>/environ; it reads as empty from then on. False when there is no such variable. */
+  blankVariable(name: string): boolean
+}
+
+export interface NativeMissing {
+  readonly missing: string
+}
+
+const littleEndian = endianness() === 'LE'
+const SOL_SOCKET = 1
+const SO_PEERCRED = 17
+const PR_SET_DUMPABLE = 4
+const PR_SET_CHILD_SUBREAPER = 36
+const AF_NETLINK = 16
+const SOCK_RAW = 3
+/** Commands that we start must not inherit the socket. */
+const SOCK_CLOEXEC = 0o2000000
+const NETLINK_SOCK_DIAG = 4
+const MSG_DONTWAIT = 0x40
+const WNOHANG = 1
+
+const signatures = {
+  getsockopt: { return: 'int32', arguments: ['int32', 'int32', 'int32', 'buffer', 'buffer'] },
+  socket: { return: 'int32', arguments: ['int32', 'int32', 'int32'] },
+  send: { return: 'int64', arguments: ['int32', 'buffer', 'uint64', 'int32'] },
+  recv: { return: 'int64', arguments: ['int32', 'buffer', 'uint64', 'int32'] },
+  prctl: { return: 'int32', arguments: ['int32', 'uint64', 'uint64', 'uint64', 'uint64'] },
+  waitpid: { return: 'int32', arguments: ['int32', 'buffer', 'int32'] },
+  getenv: { return: 'pointer', arguments: ['string'] },
+} as const
+
+let loaded: Native | NativeMissing | undefined
+
+/** Loads the C library once. Never throws: without it Postern works, with fewer proofs. */
+export function native(): Native | NativeMissing {
+  loaded ??= load()
+  return loaded
+}
+
+/** The calls, or undefined where they cannot be had. */
+export function nativeCalls(): Native | undefined {
+  const found = native()
+  return 'missing' in found ? undefined : found
+}
+
+function load(): Native | NativeMissing {
+  if (process.platform !== 'linux') return { missing: `not known for ${process.platform}, Linux only` }
+  const ffi = process.getBuiltinModule('node:ffi')
+  if (ffi === undefined) return { missing: `Node.js ${process.version} has no node:ffi, which comes with 26.9` }
+  try {
+    // null: the symbols of this process, among them the C library's, whichever it is (glibc, musl).
+    return bind(ffi, ffi.dlopen(null, signatures).functions)
+  } catch (error) {
+    return { missing: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+type Ffi = typeof import('node:ffi')
+type Calls = ReturnType<typeof import('node:ffi').dlopen<typeof signatures>>['functions']
+
+function bind(ffi: Ffi, libc: Calls): Native {
+  const credentials = Buffer.alloc(12)
+  const length = Buffer.alloc(4)
+  const lengthView = new DataView(length.buffer, length.byteOffset, 4)
+  const credentialsView = new DataView(credentials.buffer, credentials.byteOffset, 12)
+  const answer = Buffer.alloc(4096)
+  const status = Buffer.alloc(4)
+  let diagnosis = -1
+
+  return {
+    peerCredentials(fd) {
+      lengthView.setUint32(0, credentials.length, littleEndian)
+      if (libc.getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, length) !== 0) return undefined
+      const peer = {
+        pid: credentialsView.getInt32(0, littleEndian),
+        uid: credentialsView.getUint32(4, littleEndian),
+        gid: credentialsView.getUint32(8, littleEndian),
+      }
+      // A TCP socket answers pid 0, uid -1: nothing is known.
+      return peer.uid === 0xffffffff ? undefined : peer
+    },
+    socketDiagnosis(request) {
+      if (diagnosis === -1) diagnosis = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
+      if (diagnosis === -1) return undefined
+      if (libc.send(diagnosis, request, BigInt(request.length), 0) !== BigInt(request.length)) return undefined
+      const received = Number(libc.recv(diagnosis, answer, BigInt(answer.length), MSG_DONTWAIT))
+      return received > 0 ? answer.subarray(0, received) : undefined
+    },
+    becomeUndumpable: () => libc.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n) === 0,
+    becomeSubreaper: () => libc.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) === 0,
+    reap: (pid) => libc.waitpid(pid, status, WNOHANG) === pid,
+    blankVariable(name) {
+      const value = libc.getenv(name)
+      if (value === 0n) return false
+      for (let at = 0; ffi.getUint8(value, at) !== 0; at += 1) ffi.setUint8(value, at, 0)
+      return true
+    },
+  }
+}

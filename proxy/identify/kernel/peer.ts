@@ -1,0 +1,22 @@
+// What the kernel says of the peer on a UNIX socket. The listener asks when it accepts, while it still holds the socket.
+import type { Socket } from 'node:net'
+import { nativeCalls, type PeerCredentials } from './native.ts'
+
+/** Pid, uid and gid of the peer when it connected; undefined for TCP, a socket already closed, or where they cannot be had. */
+export function peerCredentials(socket: Socket): PeerCredentials | undefined {
+  const fd = descriptor(socket)
+  return fd === undefined ? undefined : nativeCalls()?.peerCredentials(fd)
+}
+
+/** The uid of the peer on a UNIX socket. Undefined means that nothing is known, so that nothing may be granted. */
+export function peerUid(socket: Socket): number | undefined {
+  return peerCredentials(socket)?.uid
+}
+
+/** Node keeps the number on the handle, undocumented; a release that moves it makes this undefined, never wrong. */
+function descriptor(socket: Socket): number | undefined {
+  const handle: unknown = Reflect.get(socket, '_handle')
+  if (typeof handle !== 'object' || handle === null) return undefined
+  const fd: unknown = Reflect.get(handle, 'fd')
+  return typeof fd === 'number' && fd >= 0 ? fd : undefined
+}
