@@ -1,7 +1,9 @@
-// Certificates for one run, in memory: an authority, and a P-256 leaf for each name.
-import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
-import * as x509 from '@peculiar/x509'
+// Certificates for one run, in memory: an authority, and a P-256 leaf.
+import { generateKeyPairSync } from 'node:crypto'
+import { certificatePem } from '../certs/pem.ts'
+import { PodAuthority } from '../certs/pod-authority.ts'
+import { keyUsage, name, subjectAltName, usage } from '../certs/x509/issue.ts'
+import { oids } from '../certs/x509/oids.ts'
 
 export interface Pair {
   /** PEM. */
@@ -10,58 +12,20 @@ export interface Pair {
   readonly key: string
 }
 
-const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
-const day = 86_400_000
+export function makeAuthority(): PodAuthority {
+  return new PodAuthority({ now: Date.now })
+}
 
-export class BenchAuthority {
-  readonly #keys: webcrypto.CryptoKeyPair
-  readonly #root: x509.X509Certificate
-
-  private constructor(keys: webcrypto.CryptoKeyPair, root: x509.X509Certificate) {
-    this.#keys = keys
-    this.#root = root
-  }
-
-  static async create(): Promise<BenchAuthority> {
-    x509.cryptoProvider.set(webcrypto)
-    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-    const root = await x509.X509CertificateGenerator.createSelfSigned({
-      name: 'CN=bench authority',
-      keys,
-      signingAlgorithm: algorithm,
-      notBefore: new Date(Date.now() - day),
-      notAfter: new Date(Date.now() + day),
-      extensions: [
-        new x509.BasicConstraintsExtension(true, undefined, true),
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign, true),
-      ],
-    })
-    return new BenchAuthority(keys, root)
-  }
-
-  get pem(): string {
-    return this.#root.toString('pem')
-  }
-
-  async issue(name: string): Promise<Pair> {
-    const keys = await webcrypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
-    const leaf = await x509.X509CertificateGenerator.create({
-      subject: `CN=${name}`,
-      issuer: this.#root.subject,
-      publicKey: keys.publicKey,
-      signingKey: this.#keys.privateKey,
-      signingAlgorithm: algorithm,
-      notBefore: new Date(Date.now() - day),
-      notAfter: new Date(Date.now() + day),
-      extensions: [
-        new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-        new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
-      ],
-    })
-    const key = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey))
-    return {
-      cert: leaf.toString('pem'),
-      key: `-----BEGIN PRIVATE KEY-----\n${key.toString('base64')}\n-----END PRIVATE KEY-----\n`,
-    }
+export function issuePair(authority: PodAuthority, host: string): Pair {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { certificate } = authority.issue({
+    subject: name([oids.commonName, host]),
+    publicKey: publicKey.export({ type: 'spki', format: 'der' }),
+    extensions: [keyUsage(usage.digitalSignature), subjectAltName(false, { dns: host })],
+    lifetime: 86_400_000,
+  })
+  return {
+    cert: certificatePem(certificate),
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
   }
 }

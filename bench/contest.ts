@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { BenchAuthority, type Pair } from './certificates.ts'
+import type { PodAuthority } from '../certs/pod-authority.ts'
+import { issuePair, makeAuthority, type Pair } from './certificates.ts'
 import { Load } from './load/client.ts'
 import type { Route } from './load/orders.ts'
 import type { Cores } from './machine.ts'
@@ -26,14 +27,14 @@ export class Contest {
   readonly load: Load
   readonly upstream: Running
   readonly #cores: Cores
-  readonly #authority: BenchAuthority
+  readonly #authority: PodAuthority
   readonly #pair: Pair
   readonly #upstreamPort: number
   readonly #directory: string
 
   private constructor(
     cores: Cores,
-    up: { load: Load; upstream: Running; authority: BenchAuthority; pair: Pair; port: number; directory: string },
+    up: { load: Load; upstream: Running; authority: PodAuthority; pair: Pair; port: number; directory: string },
   ) {
     this.#cores = cores
     this.load = up.load
@@ -45,8 +46,8 @@ export class Contest {
   }
 
   static async open(cores: Cores): Promise<Contest> {
-    const authority = await BenchAuthority.create()
-    const pair = await authority.issue(host)
+    const authority = makeAuthority()
+    const pair = issuePair(authority, host)
     const port = await freePort()
     const upstream = await start({
       args: [fileURLToPath(new URL('./upstream.ts', import.meta.url))],
@@ -72,7 +73,7 @@ export class Contest {
       port,
       host,
       upstreamPort: this.#upstreamPort,
-      authority: this.#authority.pem,
+      authority: this.#authority.certificatePem,
       pair: this.#pair,
       directory,
       credential,
