@@ -124,7 +124,13 @@ export const auditRecord = z.strictObject({
     .array(
       z.strictObject({
         kind: z
-          .enum(['agent_credential_removed', 'stand_in_misused', 'secret_echoed', 'credential_refused'])
+          .enum([
+            'agent_credential_removed',
+            'agent_credential_passed',
+            'stand_in_misused',
+            'secret_echoed',
+            'credential_refused',
+          ])
           .describe('What was found.'),
         where: z.string().describe('In which part of the request or the answer.'),
         fingerprint: z.string().optional().describe('Keyed fingerprint of the value concerned.'),

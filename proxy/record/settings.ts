@@ -22,7 +22,10 @@ const listenAddress = z
 export const recordsSchema = z
   .strictObject({
     to: z
-      .union([z.literal('stdout'), filePath.regex(/\//, 'stdout, or a path with a slash in it')])
+      .union([
+        z.literal('stdout'),
+        filePath.regex(/\//, 'stdout, or a path with a slash in it').meta({ format: 'path' }),
+      ])
       .default('stdout')
       .describe('`stdout`, or the path of a file. It is made for us alone (0600) and followed when it is rotated.'),
     durability: z

@@ -1,0 +1,58 @@
+// Asks a running proxy, over its admin socket.
+import { request } from 'node:http'
+import type { z } from 'zod'
+import { type AdminReload, type AdminStatus, adminError, adminReload, adminStatus } from './admin-protocol.ts'
+
+const longest = 1 << 20
+
+/** @throws when nobody answers, or not what was agreed */
+export async function askStatus(socket: string): Promise<AdminStatus> {
+  return ask(socket, 'GET', '/v1/status', adminStatus)
+}
+
+/** @throws as `askStatus`; a configuration that was refused is an answer */
+export async function askReload(socket: string): Promise<AdminReload> {
+  return ask(socket, 'POST', '/v1/reload', adminReload)
+}
+
+async function ask<T>(socket: string, method: string, path: string, schema: z.ZodType<T>): Promise<T> {
+  const text = await exchange(socket, method, path)
+  const value: unknown = JSON.parse(text)
+  const complaint = adminError.safeParse(value)
+  if (complaint.success) throw new Error(complaint.data.error)
+  return schema.parse(value)
+}
+
+function exchange(socketPath: string, method: string, path: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const asked = request(
+      { socketPath, method, path, timeout: 10_000, headers: { host: 'postern', 'content-length': '0' } },
+      (response) => {
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (chunk: string) => {
+          text += chunk
+          if (text.length > longest) asked.destroy(new Error('the answer is too long'))
+        })
+        response.on('end', () => resolve(text))
+        response.on('error', reject)
+      },
+    )
+    asked.on('timeout', () => asked.destroy(new Error(`no answer on ${socketPath}`)))
+    asked.on('error', (error: NodeJS.ErrnoException) => reject(explained(error, socketPath)))
+    asked.end()
+  })
+}
+
+function explained(error: NodeJS.ErrnoException, socketPath: string): Error {
+  switch (error.code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+      return new Error(`no proxy is running on ${socketPath}`, { cause: error })
+    case 'EACCES':
+    case 'ECONNRESET':
+      return new Error(`the proxy on ${socketPath} belongs to another user`, { cause: error })
+    default:
+      return error
+  }
+}

@@ -1,0 +1,29 @@
+// What is said on the admin socket; the server and the client hold each other to it.
+import { z } from 'zod'
+
+export const adminStatus = z.strictObject({
+  version: z.string(),
+  pid: z.int(),
+  started_at: z.iso.datetime(),
+  ready: z.boolean(),
+  reasons: z.array(z.strictObject({ check: z.string(), why: z.string() })),
+  policy_version: z.string(),
+  config: z.strictObject({
+    file: z.string().optional(),
+    loaded_at: z.iso.datetime(),
+    /** Why the newest file is not in force. */
+    error: z.string().optional(),
+  }),
+  records: z.strictObject({ to: z.string(), healthy: z.boolean() }),
+  connections: z.int(),
+})
+
+export const adminReload = z.discriminatedUnion('reloaded', [
+  z.strictObject({ reloaded: z.literal(true), policy_version: z.string() }),
+  z.strictObject({ reloaded: z.literal(false), errors: z.array(z.string()) }),
+])
+
+export const adminError = z.strictObject({ error: z.string() })
+
+export type AdminStatus = z.infer<typeof adminStatus>
+export type AdminReload = z.infer<typeof adminReload>

@@ -1,0 +1,86 @@
+// What Postern counts and measures, by the names under which operators find it.
+import type { AuditRecord } from './line.ts'
+import { Registry } from './registry.ts'
+
+export type Metrics = ReturnType<typeof posternMetrics>
+
+// OpenTelemetry's buckets for HTTP durations, and finer ones for what takes microseconds; seconds.
+const requestBounds = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
+const decisionBounds = [0.000_002_5, 0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.01]
+
+/** @param build what this program calls itself */
+export function posternMetrics(build: { readonly version: string; readonly node: string }) {
+  const registry = new Registry()
+  const counter = registry.counter.bind(registry)
+  const gauge = registry.gauge.bind(registry)
+  const metrics = {
+    registry,
+    requests: counter(
+      'postern_requests_total',
+      'Requests, tunnels, and connections that ended before a request, by decision (allow, deny, none), rule and reason of refusal.',
+      ['decision', 'rule', 'reason'],
+    ),
+    findings: counter('postern_findings_total', 'Findings in requests and answers, by kind.', ['kind']),
+    connections: counter('postern_connections_total', 'Connections accepted, by mode of the listener.', ['mode']),
+    connectionsActive: gauge('postern_connections_active', 'Connections open now.'),
+    upstreamDuration: registry.histogram(
+      'postern_upstream_request_duration_seconds',
+      'From sending a request until the head of its answer.',
+      requestBounds,
+    ),
+    decisionDuration: registry.histogram(
+      'postern_decision_duration_seconds',
+      'Asking the policy about one request.',
+      decisionBounds,
+    ),
+    credentialRequests: counter(
+      'postern_credential_requests_total',
+      'Credentials asked of their source, by kind of provider and result (ok, or the reason of refusal).',
+      ['provider', 'result'],
+    ),
+    cacheHits: counter('postern_credential_cache_hits_total', 'Credentials that were there already.', ['credential']),
+    cacheMisses: counter('postern_credential_cache_misses_total', 'Credentials that had to be obtained.', [
+      'credential',
+    ]),
+    credentialExpiry: gauge(
+      'postern_credential_expiry_seconds',
+      'Seconds that the credential used last was valid for at that time.',
+      ['credential'],
+    ),
+    svidExpiry: gauge('postern_svid_expiry_timestamp_seconds', 'When the SVID of this process expires, as Unix time.'),
+    caExpiry: gauge('postern_ca_expiry_timestamp_seconds', 'When the authority of the leaves expires, as Unix time.'),
+    reloadSuccess: counter('postern_config_reload_success_total', 'Configurations loaded.'),
+    reloadFailure: counter('postern_config_reload_failure_total', 'Configurations refused; the one before stayed.'),
+    lastReload: gauge(
+      'postern_config_last_reload_success_timestamp_seconds',
+      'When a configuration was last loaded, as Unix time.',
+    ),
+    bytesReceived: counter('postern_bytes_received_total', 'Bytes of bodies and tunnels that came from agents.'),
+    bytesSent: counter('postern_bytes_sent_total', 'Bytes of bodies and tunnels that agents were given.'),
+    dnsQueries: counter('postern_dns_queries_total', 'Host names resolved, by result (ok, failed).', ['result']),
+    recordsHealthy: gauge('postern_records_healthy', '1 while records can be written, else 0.'),
+    recordsDropped: counter('postern_log_dropped_total', 'Records that were dropped because none could be written.'),
+    buildInfo: gauge('postern_build_info', 'Always 1; says what is running.', ['version', 'node']),
+  }
+  metrics.buildInfo.set(1, build.version, build.node)
+  metrics.recordsHealthy.set(1)
+  return metrics
+}
+
+/** Counts what a record says. */
+export function observer(metrics: Metrics): (record: AuditRecord) => void {
+  return (record) => {
+    const { decision, refusal, ms, credential, request, response, findings } = record
+    metrics.requests.add(1, decision?.verdict ?? 'none', decision?.rule ?? '', refusal?.reason ?? '')
+    if (ms?.forward !== undefined) metrics.upstreamDuration.observe(ms.forward / 1_000)
+    if (ms?.authorize !== undefined) metrics.decisionDuration.observe(ms.authorize / 1_000)
+    if (credential?.cache !== undefined) {
+      if (credential.cache === 'hit') metrics.cacheHits.add(1, credential.name)
+      else metrics.cacheMisses.add(1, credential.name)
+      if (credential.expires_in_s !== undefined) metrics.credentialExpiry.set(credential.expires_in_s, credential.name)
+    }
+    if (request?.bytes !== undefined) metrics.bytesReceived.add(request.bytes)
+    if (response !== undefined) metrics.bytesSent.add(response.bytes)
+    if (findings !== undefined) for (const { kind, count } of findings) metrics.findings.add(count ?? 1, kind)
+  }
+}

@@ -1,0 +1,126 @@
+// Records as the rows of a table, as wide as the terminal.
+import { shortAgent } from './filter.ts'
+import type { AuditRecord } from './line.ts'
+import { type Colour, harmless, type Paint, spanOfTime } from './terminal-text.ts'
+
+export interface TableOptions {
+  /** Columns of the terminal; undefined: nobody looks, so nothing is cut. */
+  readonly width: number | undefined
+  readonly paint: Paint
+}
+
+interface Column {
+  readonly title: string
+  readonly width: number
+  readonly right?: true
+  readonly cell: (record: AuditRecord) => string
+}
+
+export interface Table {
+  readonly heading: string
+  /** undefined for what has no row: intents, which the record of the outcome repeats. */
+  row(record: AuditRecord): string | undefined
+}
+
+const gap = 2
+
+export function table({ width, paint }: TableOptions): Table {
+  const columns = layout(width)
+  const line = (cells: readonly string[]) =>
+    columns
+      .map(({ width: size, right }, index) => sized(cells[index] ?? '', size, right === true, width !== undefined))
+      .join(' '.repeat(gap))
+      .trimEnd()
+  return {
+    heading: paint(line(columns.map(({ title }) => title)), 'grey'),
+    row(record) {
+      if (record.kind === 'intent') return undefined
+      if (record.kind === 'gap')
+        return paint(`${timeOf(width)(record)}  ${record.lost ?? 0} records were lost here`, 'red')
+      const row = line(columns.map(({ cell }) => harmless(cell(record))))
+      const colour = colourOf(record)
+      return colour === undefined ? row : paint(row, colour)
+    },
+  }
+}
+
+/** The request gets what the others leave; under 100 columns the credential goes. */
+function layout(width: number | undefined): Column[] {
+  const narrow = width !== undefined && width < 100
+  const time: Column = { title: 'TIME', width: width === undefined ? 24 : 8, cell: timeOf(width) }
+  const id: Column = { title: 'ID', width: 8, cell: ({ id }) => id.slice(-8) }
+  const agent: Column = {
+    title: 'AGENT',
+    width: narrow ? 12 : 16,
+    cell: ({ caller }) => (caller === undefined ? '-' : shortAgent(caller.spiffe_id)),
+  }
+  const status: Column = { title: 'STATUS', width: 6, cell: statusOf }
+  const verdict: Column = { title: 'VERDICT', width: narrow ? 18 : 28, cell: verdictOf }
+  const credential: Column = { title: 'CREDENTIAL', width: 16, cell: credentialOf }
+  const took: Column = {
+    title: 'TOOK',
+    width: 7,
+    right: true,
+    cell: ({ ms }) => (ms === undefined ? '' : spanOfTime(ms.total)),
+  }
+  const others = narrow
+    ? [time, id, agent, status, verdict, took]
+    : [time, id, agent, status, verdict, credential, took]
+  const taken = others.reduce((sum, column) => sum + column.width + gap, 0)
+  const request: Column = {
+    title: 'REQUEST',
+    width: width === undefined ? 48 : Math.max(16, width - taken),
+    cell: requestOf,
+  }
+  return [time, id, agent, request, ...others.slice(3)]
+}
+
+const timeOf =
+  (width: number | undefined) =>
+  ({ time }: AuditRecord) =>
+    width === undefined ? time : clock(new Date(time))
+
+const two = (value: number) => String(value).padStart(2, '0')
+
+const clock = (date: Date) => `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+
+function statusOf({ response }: AuditRecord): string {
+  return response?.status === undefined ? '-' : String(response.status)
+}
+
+export function requestOf({ kind, request, destination }: AuditRecord): string {
+  const host = destination === undefined ? '?' : placeOf(destination)
+  if (kind === 'connection' || request === undefined) return `(connection) ${host}`
+  if (request.method === 'CONNECT') return `CONNECT ${host}`
+  const keys = request.query_keys === undefined ? '' : `?${request.query_keys.join('&')}`
+  return `${request.method} ${host}${request.path}${keys}`
+}
+
+function placeOf({ scheme, host, port }: NonNullable<AuditRecord['destination']>): string {
+  const name = host.includes(':') ? `[${host}]` : host
+  return port === undefined || port === (scheme === 'http' ? 80 : 443) ? name : `${name}:${port}`
+}
+
+const marks = { allowed: '✓', refused: '✗', failed: '!' } as const
+
+function verdictOf({ outcome, refusal, decision, response, findings }: AuditRecord): string {
+  const said = refusal?.reason ?? (outcome === 'failed' ? response?.ended : decision?.rule) ?? ''
+  const found = findings === undefined ? '' : ` (${[...new Set(findings.map(({ kind }) => kind))].join(', ')})`
+  return `${outcome === undefined ? ' ' : marks[outcome]} ${said}${found}`
+}
+
+function credentialOf({ credential }: AuditRecord): string {
+  if (credential === undefined) return '-'
+  return credential.cache === undefined ? `${credential.name} (none)` : `${credential.name} (${credential.cache})`
+}
+
+/** Only what asks for attention has one. */
+function colourOf({ outcome, findings }: AuditRecord): Colour | undefined {
+  if (outcome === 'refused') return 'red'
+  return outcome === 'failed' || findings !== undefined ? 'yellow' : undefined
+}
+
+function sized(text: string, width: number, right: boolean, cut: boolean): string {
+  if (cut && text.length > width) return `${text.slice(0, width - 1)}…`
+  return right ? text.padStart(width) : text.padEnd(width)
+}
