@@ -1,0 +1,165 @@
+// Decides: any matching deny refuses; else the first matching allow decides; else no rule does.
+import type { SpiffeId } from '../certs/spiffe-id.ts'
+import { Agent } from './agents.ts'
+import type { CompiledPolicy } from './compile.ts'
+import { type CompiledRule, holds } from './compiled-rule.ts'
+import type { Allow, Deny, PolicyEngine, Question, Reach, Shadow } from './engine.ts'
+import type { PolicyDestination } from './hosts.ts'
+import { Limiter } from './limits.ts'
+import { deniedDetail, noRuleDetail } from './nearest.ts'
+import type { Found } from './rule-index.ts'
+import { View } from './view.ts'
+
+/** An engine that can hand its counts on to the next one. */
+export interface RuleEngine extends PolicyEngine {
+  /** By the fingerprint of the rule. */
+  readonly limiters: ReadonlyMap<string, Limiter>
+}
+
+/**
+ * @param previous the engine that this one replaces: limits of rules that have not changed go on counting
+ */
+export function createEngine(policy: CompiledPolicy, previous?: RuleEngine): RuleEngine {
+  return new Engine(policy, previous?.limiters ?? new Map())
+}
+
+/** A rule that allows, and the destination by which it was found. */
+interface Granted {
+  readonly rule: CompiledRule
+  readonly destination: string
+}
+
+type Verdict = Omit<Allow, 'shadows'> | Omit<Deny, 'shadows'>
+
+const noShadows: readonly Shadow[] = Object.freeze([])
+
+class Engine implements RuleEngine {
+  readonly version: string
+  readonly limiters: ReadonlyMap<string, Limiter>
+  readonly #policy: CompiledPolicy
+
+  constructor(policy: CompiledPolicy, kept: ReadonlyMap<string, Limiter>) {
+    this.version = policy.version
+    this.#policy = policy
+    const limiters = new Map<string, Limiter>()
+    for (const { limit, fingerprint } of policy.rules) {
+      if (limit !== undefined) limiters.set(fingerprint, kept.get(fingerprint) ?? new Limiter(limit))
+    }
+    this.limiters = limiters
+  }
+
+  decide(question: Question): Allow | Deny {
+    const view = new View(question)
+    const places = this.#policy.index.places(view)
+    const found = this.#policy.index.find(view.caller, places)
+    const denier = firstDeny(found, view)
+    const granted = denier === undefined ? firstAllow(found, view) : undefined
+    const verdict = this.#verdict(view, found, denier, granted)
+    return { ...verdict, shadows: this.#shadows(view, found, verdict, granted) }
+  }
+
+  reach(caller: SpiffeId, host: string, port: number): Reach {
+    const { index } = this.#policy
+    const agent = new Agent(caller)
+    const places = index.hosts.at(host).filter((place) => place.ports.includes(port))
+    if (places.length === 0) return 'none'
+    const found = index.find(agent, places)
+    // A deny without further conditions leaves nothing to allow wherever it applies.
+    const closed = found.filter(({ drawer }) => drawer.denies.some((rule) => rule.conditions.length === 0))
+    let reach: Reach = 'none'
+    for (const { drawer, destination } of found) {
+      if (destination === undefined || drawer.allows.length === 0 || closed.some((by) => covers(by, destination)))
+        continue
+      if (destination.protocol !== 'opaque') return 'inspect'
+      reach = 'opaque'
+    }
+    return reach
+  }
+
+  #verdict(
+    view: View,
+    found: readonly Found[],
+    denier: CompiledRule | undefined,
+    granted: Granted | undefined,
+  ): Verdict {
+    if (denier !== undefined) return deny('denied_by_rule', denier.name, deniedDetail(denier, view))
+    if (granted === undefined) {
+      return deny('no_rule', undefined, noRuleDetail(this.#policy.index, found, view))
+    }
+    const { rule, destination } = granted
+    const wait = this.#take(rule, view.question)
+    if (wait > 0) return deny('limit_exceeded', rule.name, `rule ${rule.name} allows ${rule.limit?.text}`, wait)
+    return { verdict: 'allow', rule: rule.name, destination, credential: rule.credential }
+  }
+
+  /** Each shadow rule by itself: what would have been decided had it been enforced, where that differs. */
+  #shadows(view: View, found: readonly Found[], verdict: Verdict, granted: Granted | undefined): readonly Shadow[] {
+    if (found.every(({ drawer }) => drawer.shadows.length === 0)) return noShadows
+    const rules = new Set(found.flatMap(({ drawer }) => drawer.shadows))
+    const matching = [...rules].filter((rule) => holds(rule.conditions, rule.effect, view))
+    return matching
+      .sort((a, b) => a.order - b.order)
+      .flatMap((rule) => {
+        const would = this.#would(rule, view, verdict, granted)
+        return would === undefined || would === verdict.verdict ? [] : [{ rule: rule.name, would }]
+      })
+  }
+
+  #would(
+    rule: CompiledRule,
+    { question }: View,
+    verdict: Verdict,
+    granted: Granted | undefined,
+  ): Shadow['would'] | undefined {
+    if (rule.effect === 'deny') return 'deny'
+    const denied = verdict.verdict === 'deny' && verdict.reason === 'denied_by_rule'
+    // A deny would still win, and so would an allow further up.
+    if (denied || (granted !== undefined && granted.rule.order < rule.order)) return undefined
+    return this.#take(rule, question) === 0 ? 'allow' : 'deny'
+  }
+
+  #take(rule: CompiledRule, { caller, now }: Question): number {
+    return rule.limit === undefined ? 0 : (this.limiters.get(rule.fingerprint)?.take(caller.id, now) ?? 0)
+  }
+}
+
+/** The first in the order of the file; each drawer is in that order. */
+function firstDeny(found: readonly Found[], view: View): CompiledRule | undefined {
+  let first: CompiledRule | undefined
+  for (const { drawer } of found) {
+    for (const rule of drawer.denies) {
+      if (first !== undefined && rule.order >= first.order) break
+      if (!holds(rule.conditions, 'deny', view)) continue
+      first = rule
+      break
+    }
+  }
+  return first
+}
+
+function firstAllow(found: readonly Found[], view: View): Granted | undefined {
+  let first: Granted | undefined
+  for (const { drawer, destination } of found) {
+    if (destination === undefined) continue
+    for (const rule of drawer.allows) {
+      if (first !== undefined && rule.order >= first.rule.order) break
+      if (!holds(rule.conditions, 'allow', view)) continue
+      first = { rule, destination: destination.name }
+      break
+    }
+  }
+  return first
+}
+
+function covers({ destination }: Found, other: PolicyDestination): boolean {
+  return destination === undefined || destination.protocol === other.protocol
+}
+
+function deny(
+  reason: Deny['reason'],
+  rule: string | undefined,
+  detail: string,
+  retryAfter?: number,
+): Omit<Deny, 'shadows'> {
+  return { verdict: 'deny', reason, rule, detail, retryAfter }
+}
