@@ -1,7 +1,16 @@
 // A record as one line of JSON; the sinks for a file and for standard output differ in their target alone.
 import { type AuditRecord, gapOf } from './line.ts'
-import { type LineTarget, LineWriter, type WriterEvents, type WriterLimits, writerLimits } from './line-writer.ts'
+import { type LineTarget, LineWriter, type WriterLimits, writerLimits } from './line-writer.ts'
 import type { RecordSink } from './sink.ts'
+
+/** Who hears of a sink's health. */
+export interface SinkEvents {
+  /** From here on nothing is written, or not all. Called once for each trouble. */
+  failed(error: Error): void
+  /** Writing works again; so many records were dropped meanwhile. */
+  recovered(lost: number): void
+  dropped(): void
+}
 
 /** What a sink is handed. */
 export interface SinkSurroundings {
@@ -9,8 +18,7 @@ export interface SinkSurroundings {
   readonly now: () => number
   /** A time-ordered identifier. */
   readonly newId: (now: number) => string
-  /** Told when writing fails, works again, or drops a record. */
-  readonly events: WriterEvents
+  readonly events: SinkEvents
 }
 
 /** @throws when the target cannot be opened */
@@ -20,15 +28,15 @@ export async function lineSink(
   { now, newId, events }: SinkSurroundings,
   limits: WriterLimits = writerLimits,
 ): Promise<RecordSink> {
-  const writer: LineWriter = await LineWriter.open(
+  const writer = await LineWriter.open(
     target,
     {
-      failed: events.failed,
-      dropped: events.dropped,
+      failed: (error) => events.failed(error),
+      dropped: () => events.dropped(),
       recovered(lost) {
-        // A hole in the records says so itself.
-        if (lost > 0) writer.push(lineOf(gapOf(newId(now()), now(), lost)))
         events.recovered(lost)
+        // A hole in the records says so itself.
+        return lost === 0 ? undefined : lineOf(gapOf(newId(now()), now(), lost))
       },
     },
     limits,

@@ -24,8 +24,8 @@ export interface LineTarget {
 export interface WriterEvents {
   /** From here on nothing is written, or not all. Called once for each trouble. */
   failed(error: Error): void
-  /** Writing works again; so many lines were dropped meanwhile. */
-  recovered(lost: number): void
+  /** Writing works again; so many lines were dropped meanwhile. The line that it answers stands in their place. */
+  recovered(lost: number): string | undefined
   /** A line did not fit into the backlog. */
   dropped(): void
 }
@@ -122,11 +122,15 @@ export class LineWriter {
       this.#events.dropped()
       return
     }
-    this.#lines.push(line, '\n')
-    this.#waiting += line.length + 1
+    this.#add(line)
     if (this.#batch !== undefined || this.#trouble !== undefined) return
     if (this.#waiting >= this.#limits.batch) this.#hurry()
     else this.#timer ??= setTimeout(this.#write, this.#limits.linger).unref()
+  }
+
+  #add(line: string): void {
+    this.#lines.push(line, '\n')
+    this.#waiting += line.length + 1
   }
 
   /** Resolves when the kernel has the line; rejects when it could not be handed over. The lines of one turn of the event loop go together. */
@@ -160,7 +164,12 @@ export class LineWriter {
     clearTimeout(this.#timer)
     clearTimeout(this.#stall)
     clearInterval(this.#lookout)
-    this.#destination.destroy()
+    await new Promise<void>((resolve) => {
+      // After a broken pipe pino never says that it has closed.
+      setTimeout(resolve, this.#limits.stall).unref()
+      this.#destination.once('close', resolve)
+      this.#destination.destroy()
+    })
   }
 
   #hurry(): void {
@@ -258,7 +267,8 @@ export class LineWriter {
       const lost = this.#lost
       this.#trouble = undefined
       this.#lost = 0
-      this.#events.recovered(lost)
+      const instead = this.#events.recovered(lost)
+      if (instead !== undefined) this.#add(instead)
     }
     settle(batch)
     if (this.#waiters.length > 0 || this.#reopen || this.#waiting >= this.#limits.batch) this.#write()
