@@ -10,11 +10,13 @@ export interface X509Svid {
   readonly expiresAt: number
 }
 
-/** The roots of one trust domain. Bundles of different domains are never merged (SPIFFE Federation §4.2). */
+/** The roots of one trust domain. Bundles of different domains are never merged (SPIFFE Federation §4.2). A source replaces a bundle when it changes; it never changes one that it gave out. */
 export interface TrustBundle {
   readonly trustDomain: TrustDomain
   /** DER of each root. */
   readonly x509Authorities: readonly Uint8Array[]
+  /** DER of each revocation list, where the source has any (Workload API, field `crl`). */
+  readonly revocationLists?: readonly Uint8Array[]
 }
 
 export interface SvidSource {

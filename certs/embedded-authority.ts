@@ -1,0 +1,195 @@
+// An authority for development and tests: issues X509-SVIDs and JWT-SVIDs of one trust domain, from keys in memory.
+import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
+import { type JSONWebKeySet, type JWK, SignJWT } from 'jose'
+import { Changes } from './changes.ts'
+import type { SvidSource, TrustBundle, X509Svid } from './source.ts'
+import { pathOf, type SpiffeId, type TrustDomain, trustDomainOf } from './spiffe-id.ts'
+import {
+  authorityConstraints,
+  authorityKeyIdentifier,
+  ecdsaSigner,
+  endEntityConstraints,
+  extendedKeyUsage,
+  issueCertificate,
+  keyIdentifier,
+  keyUsage,
+  name,
+  randomSerial,
+  type Signer,
+  subjectAltName,
+  subjectKeyIdentifier,
+  usage,
+} from './x509/issue.ts'
+import { oids } from './x509/oids.ts'
+
+export interface EmbeddedAuthorityOptions {
+  readonly trustDomain: TrustDomain
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** Milliseconds that an X509-SVID lives; an hour unless told, as with SPIRE. */
+  readonly x509Lifetime?: number
+  /** Milliseconds that a JWT-SVID lives; five minutes unless told, as with SPIRE. */
+  readonly jwtLifetime?: number
+}
+
+/** What signs for a while: a root with its key, and a key for JWTs. */
+interface Epoch {
+  /** DER of the root certificate. */
+  readonly root: Uint8Array
+  readonly rootKeyIdentifier: Uint8Array
+  readonly signer: Signer
+  readonly jwtKey: KeyObject
+  readonly jwtPublic: JWK
+}
+
+const backDated = 5 * 60_000
+const rootLifetime = 365 * 24 * 3_600_000
+const hour = 3_600_000
+const authorityName = name([oids.organizationName, 'Postern development authority'])
+const workloadName = name([oids.organizationName, 'Postern development'])
+
+export class EmbeddedAuthority {
+  readonly trustDomain: TrustDomain
+  readonly #now: () => number
+  readonly #x509Lifetime: number
+  readonly #jwtLifetime: number
+  readonly #changes = new Changes()
+  /** The newest first; the older ones still verify what they signed. */
+  #epochs: readonly [Epoch, ...Epoch[]]
+  #bundle: TrustBundle
+
+  constructor({ trustDomain, now, x509Lifetime = hour, jwtLifetime = hour / 12 }: EmbeddedAuthorityOptions) {
+    this.trustDomain = trustDomain
+    this.#now = now
+    this.#x509Lifetime = x509Lifetime
+    this.#jwtLifetime = jwtLifetime
+    this.#epochs = [beginEpoch(trustDomain, now())]
+    this.#bundle = bundleOf(trustDomain, this.#epochs)
+  }
+
+  /** New keys sign from now on; the old ones stay in the bundle and among the JWT keys. */
+  rotate(): void {
+    this.#epochs = [beginEpoch(this.trustDomain, this.#now()), ...this.#epochs]
+    this.#bundle = bundleOf(this.trustDomain, this.#epochs)
+    this.#changes.announce()
+  }
+
+  bundle(): TrustBundle {
+    return this.#bundle
+  }
+
+  /** The public keys that verify JWT-SVIDs, as a service with a JWKS address shows them. */
+  jwks(): JSONWebKeySet {
+    return { keys: this.#epochs.map(({ jwtPublic }) => jwtPublic) }
+  }
+
+  /**
+   * A fresh X509-SVID with a key of its own.
+   * @param id a workload of this trust domain
+   */
+  issue(id: SpiffeId): X509Svid {
+    this.#mustOwn(id)
+    const [{ rootKeyIdentifier, signer }] = this.#epochs
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const spki = publicKey.export({ type: 'spki', format: 'der' })
+    const now = this.#now()
+    const expiresAt = wholeSeconds(now + this.#x509Lifetime)
+    const leaf = issueCertificate(
+      {
+        serial: randomSerial(),
+        issuer: authorityName,
+        subject: workloadName,
+        notBefore: now - backDated,
+        notAfter: expiresAt,
+        publicKey: spki,
+        extensions: [
+          endEntityConstraints(),
+          keyUsage(usage.digitalSignature),
+          extendedKeyUsage(oids.serverAuth, oids.clientAuth),
+          subjectKeyIdentifier(keyIdentifier(spki)),
+          authorityKeyIdentifier(rootKeyIdentifier),
+          subjectAltName(false, { uri: id }),
+        ],
+      },
+      signer,
+    )
+    return { id, chain: [leaf], key: privateKey, expiresAt }
+  }
+
+  /**
+   * A fresh JWT-SVID (JWT-SVID §3), signed with ES256.
+   * @param id a workload of this trust domain
+   */
+  async issueJwt(id: SpiffeId, audience: readonly string[]): Promise<string> {
+    this.#mustOwn(id)
+    const [{ jwtKey, jwtPublic }] = this.#epochs
+    const issuedAt = Math.floor(this.#now() / 1000)
+    return await new SignJWT()
+      .setProtectedHeader({ alg: 'ES256', kid: jwtPublic.kid ?? '', typ: 'JWT' })
+      .setSubject(id)
+      .setAudience([...audience])
+      .setIssuedAt(issuedAt)
+      .setExpirationTime(issuedAt + this.#jwtLifetime / 1000)
+      .sign(jwtKey)
+  }
+
+  /** What a workload with this ID gets: an SVID that is renewed when half of its life is gone, and after each rotation. */
+  sourceFor(id: SpiffeId): SvidSource {
+    this.#mustOwn(id)
+    let kept: { readonly svid: X509Svid; readonly renewAt: number; readonly epoch: Epoch } | undefined
+    return {
+      svid: () => {
+        const now = this.#now()
+        if (kept === undefined || kept.epoch !== this.#epochs[0] || now >= kept.renewAt) {
+          const svid = this.issue(id)
+          kept = { svid, renewAt: now + (svid.expiresAt - now) / 2, epoch: this.#epochs[0] }
+        }
+        return kept.svid
+      },
+      bundle: (trustDomain) => (trustDomain === this.trustDomain ? this.#bundle : undefined),
+      jwt: (audience) => this.issueJwt(id, audience),
+      updates: (signal) => this.#changes.since(signal),
+    }
+  }
+
+  #mustOwn(id: SpiffeId): void {
+    if (trustDomainOf(id) !== this.trustDomain || pathOf(id) === '')
+      throw new Error(`this authority issues to workloads of ${this.trustDomain} only`)
+  }
+}
+
+function beginEpoch(trustDomain: TrustDomain, now: number): Epoch {
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const spki = publicKey.export({ type: 'spki', format: 'der' })
+  const rootKeyIdentifier = keyIdentifier(spki)
+  const signer = ecdsaSigner(privateKey)
+  const root = issueCertificate(
+    {
+      serial: randomSerial(),
+      issuer: authorityName,
+      subject: authorityName,
+      notBefore: now - backDated,
+      notAfter: now + rootLifetime,
+      publicKey: spki,
+      extensions: [
+        authorityConstraints(),
+        keyUsage(usage.keyCertSign | usage.cRLSign),
+        subjectKeyIdentifier(rootKeyIdentifier),
+        subjectAltName(false, { uri: `spiffe://${trustDomain}` }),
+      ],
+    },
+    signer,
+  )
+  const jwt = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const { kty = 'EC', crv = 'P-256', x = '', y = '' } = jwt.publicKey.export({ format: 'jwk' })
+  const jwtPublic: JWK = { kty, crv, x, y, kid: randomUUID(), alg: 'ES256', use: 'sig' }
+  return { root, rootKeyIdentifier, signer, jwtKey: jwt.privateKey, jwtPublic }
+}
+
+function bundleOf(trustDomain: TrustDomain, epochs: readonly Epoch[]): TrustBundle {
+  return { trustDomain, x509Authorities: epochs.map(({ root }) => root) }
+}
+
+function wholeSeconds(at: number): number {
+  return Math.floor(at / 1000) * 1000
+}

@@ -1,0 +1,47 @@
+// The section `identity` of the configuration: where the own identity, and the trust in others, comes from.
+import { z } from 'zod'
+import { parseTrustDomain } from './spiffe-id.ts'
+
+/** A path, made absolute by whoever loads the configuration. */
+const path = z.string().min(1, 'a path').meta({ format: 'path' })
+
+const trustDomainName = z.string().refine((text) => {
+  try {
+    return parseTrustDomain(text) === text
+  } catch {
+    return false
+  }
+}, 'the name of a trust domain, such as acme.example')
+
+const files = z
+  .strictObject({
+    source: z.literal('files').describe('PEM files that something else keeps current. They are watched.'),
+    certificate: path
+      .optional()
+      .describe(
+        'Certificate chain of the X509-SVID, leaf first (svid.pem of spiffe-helper). Together with `key`, or not at all: without an identity callers can still be verified.',
+      ),
+    key: path.optional().describe('Private key of the X509-SVID in PKCS#8 (svid_key.pem of spiffe-helper).'),
+    bundles: z
+      .record(trustDomainName, path)
+      .default({})
+      .describe(
+        'File of the root certificates, by trust domain (svid_bundle.pem of spiffe-helper). Callers of a trust domain that is not named are refused; with none named, all are.',
+      ),
+  })
+  .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
+    message: 'certificate and key belong together',
+    path: ['key'],
+  })
+
+const embedded = z.strictObject({
+  source: z
+    .literal('embedded')
+    .describe('An authority in memory, for development: its identities are worth nothing outside this process.'),
+})
+
+export const identitySchema = z
+  .discriminatedUnion('source', [files, embedded])
+  .describe('Where the own SPIFFE identity comes from, and the roots that callers are verified against.')
+
+export type IdentitySettings = z.infer<typeof identitySchema>

@@ -1,0 +1,100 @@
+// Validates an X509-SVID against the bundle of its own trust domain: the steps of X509-SVID §5, in order, closed.
+// A TLS library's acceptance is no substitute: it takes roots of all domains for one heap, and knows no SPIFFE ID.
+import type { TrustBundle } from '../source.ts'
+import { type SpiffeId, type TrustDomain, trustDomainOf } from '../spiffe-id.ts'
+import { type Certificate, parseCertificate } from '../x509/certificate.ts'
+import { DerError } from '../x509/der-reader.ts'
+import { SvidError } from './error.ts'
+import { checkLeaf } from './leaf.ts'
+import { findPath, keyOf, type Path } from './path.ts'
+import { isRevoked, parseRevocationList, type RevocationList } from './revocation.ts'
+
+export type BundleLookup = (trustDomain: TrustDomain) => TrustBundle | undefined
+
+export interface SvidQuestion {
+  /** DER, leaf first. */
+  readonly chain: readonly Uint8Array[]
+  readonly bundleFor: BundleLookup
+  /** Epoch milliseconds. */
+  readonly now: number
+}
+
+export interface ValidSvid {
+  readonly id: SpiffeId
+  /** Of the leaf: lower-case hex without leading zeros. */
+  readonly serial: string
+  /** Epoch milliseconds at which the first certificate of the path expires. */
+  readonly expiresAt: number
+}
+
+/** More than the deepest hierarchy in use; each further one is work for an attacker's sake. */
+const maxChain = 10
+
+/** @throws SvidError */
+export function validateX509Svid({ chain, bundleFor, now }: SvidQuestion): ValidSvid {
+  try {
+    // 1. The certificates as the peer presented them.
+    const [leaf, ...presented] = parseChain(chain)
+    // 2. and 3. One identity, and a certificate that is made for authentication.
+    const id = checkLeaf(leaf)
+    // 4. The bundle of this identity's domain alone: a root of another domain proves nothing about this one.
+    const bundle = bundleFor(trustDomainOf(id))
+    if (bundle === undefined) throw new SvidError('svid_untrusted_domain', 'there is no bundle of this trust domain')
+    // 5. and 6. A path to one of its roots, along which everything holds.
+    const trusted = trustOf(bundle)
+    const path = findPath(leaf, presented, trusted.roots, now)
+    // 7. Nothing on the path revoked.
+    checkRevocation(path, trusted.revocationLists)
+    return { id, serial: leaf.serial, expiresAt: Math.min(...path.map(({ notAfter }) => notAfter)) }
+  } catch (error) {
+    if (error instanceof DerError) throw new SvidError('svid_unparsable', error.message, error)
+    throw error
+  }
+}
+
+function parseChain(chain: readonly Uint8Array[]): readonly [Certificate, ...Certificate[]] {
+  const [leaf, ...presented] = chain
+  if (leaf === undefined) throw new SvidError('svid_missing', 'no certificate was presented')
+  if (chain.length > maxChain) throw new SvidError('svid_chain_too_long', `${chain.length} certificates`)
+  return [parseCertificate(leaf), ...presented.map(parseCertificate)]
+}
+
+interface Trust {
+  readonly roots: readonly Certificate[]
+  /** Undefined when one of them cannot be read. */
+  readonly revocationLists: readonly RevocationList[] | undefined
+}
+
+/** Bundles are replaced, never changed, so what was read of one serves as long as it does. */
+const read = new WeakMap<TrustBundle, Trust>()
+
+function trustOf(bundle: TrustBundle): Trust {
+  const known = read.get(bundle)
+  if (known !== undefined) return known
+  const trust: Trust = {
+    // A root that cannot be read is no root; the others keep their worth.
+    roots: bundle.x509Authorities.flatMap((der) => attempt(() => parseCertificate(der)) ?? []),
+    revocationLists: attempt(() => (bundle.revocationLists ?? []).map(parseRevocationList)),
+  }
+  read.set(bundle, trust)
+  return trust
+}
+
+function attempt<T>(act: () => T): T | undefined {
+  try {
+    return act()
+  } catch (error) {
+    if (error instanceof DerError) return undefined
+    throw error
+  }
+}
+
+function checkRevocation(path: Path, lists: readonly RevocationList[] | undefined): void {
+  if (lists === undefined) throw new SvidError('svid_revoked', 'a revocation list of the trust domain cannot be read')
+  if (lists.length === 0) return
+  for (const [at, issuer] of path.entries()) {
+    const certificate = path[at - 1]
+    if (certificate !== undefined && isRevoked(certificate, keyOf(issuer), lists))
+      throw new SvidError('svid_revoked', 'a certificate of the path is on a revocation list')
+  }
+}

@@ -1,0 +1,65 @@
+// From the configuration's section to a source.
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { z } from 'zod'
+import { openSource } from '../../certs/open-source.ts'
+import { identitySchema } from '../../certs/settings.ts'
+import { parseTrustDomain } from '../../certs/spiffe-id.ts'
+import { makeAuthority } from '../support/pki.ts'
+
+const trustDomain = parseTrustDomain('acme.example')
+
+describe('identitySchema', () => {
+  test.each([
+    ['an unknown source', { source: 'vault' }, 'source'],
+    ['no source', {}, 'source'],
+    ['an unknown key', { source: 'embedded', socket: 'x' }, ''],
+    ['a certificate without its key', { source: 'files', certificate: 'svid.pem' }, 'key'],
+    ['a key without its certificate', { source: 'files', key: 'svid_key.pem' }, 'key'],
+    ['an empty path', { source: 'files', certificate: '', key: 'k' }, 'certificate'],
+    ['a bundle of no trust domain', { source: 'files', bundles: { 'Acme.example': 'b.pem' } }, 'bundles.Acme.example'],
+    ['a bundle named by an ID', { source: 'files', bundles: { 'spiffe://a': 'b.pem' } }, 'bundles.spiffe://a'],
+  ])('refuses %s', (_, given, where) => {
+    const { success, error } = identitySchema.safeParse(given)
+    expect(success).toBe(false)
+    expect(error?.issues.map(({ path }) => path.join('.'))).toEqual([where])
+  })
+
+  test('takes files with and without an identity, and the embedded authority', () => {
+    expect(identitySchema.parse({ source: 'embedded' })).toEqual({ source: 'embedded' })
+    expect(identitySchema.parse({ source: 'files' })).toEqual({ source: 'files', bundles: {} })
+    const whole = { source: 'files', certificate: 'c', key: 'k', bundles: { 'acme.example': 'b' } }
+    expect(identitySchema.parse(whole)).toEqual(whole)
+  })
+
+  test('describes each key for the reference', () => {
+    const { oneOf, anyOf } = z.toJSONSchema(identitySchema, { io: 'input' })
+    const properties = (oneOf ?? anyOf ?? []).flatMap(({ properties }) => Object.values(properties ?? {}))
+    expect(properties.length).toBe(5)
+    for (const property of properties) expect(property).toHaveProperty('description')
+  })
+})
+
+describe('openSource', () => {
+  const options = { trustDomain, now: Date.now, onProblem: (problem: Error) => expect.unreachable(problem.message) }
+
+  test('embedded: an own identity, and the authority for others', async () => {
+    const { source, authority, close } = await openSource({ source: 'embedded' }, options)
+    onTestFinished(close)
+    expect(source.svid().id).toBe('spiffe://acme.example/postern')
+    expect(source.bundle(trustDomain)).toBe(authority?.bundle())
+  })
+
+  test('files: the bundles that are named', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'postern-open-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    await writeFile(join(folder, 'b.pem'), makeAuthority().pem)
+    const settings = identitySchema.parse({ source: 'files', bundles: { 'acme.example': join(folder, 'b.pem') } })
+    const { source, authority, close } = await openSource(settings, options)
+    onTestFinished(close)
+    expect(source.bundle(trustDomain)?.x509Authorities).toHaveLength(1)
+    expect(authority).toBeUndefined()
+  })
+})
