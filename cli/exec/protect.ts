@@ -1,0 +1,28 @@
+// Keeps this process's memory and environment from others of the same user, above all from the command that it starts.
+import { nativeCalls } from '../../proxy/identify/kernel/native.ts'
+
+export interface Protection {
+  /** Why this process can be looked into all the same; undefined when it cannot. */
+  readonly gap: string | undefined
+}
+
+/**
+ * To be called before a secret is read. Afterwards /proc/<pid>/{environ,mem,fd,…} belong to root, and no process of
+ * the same user can attach a debugger (ptrace(2), prctl(2) PR_SET_DUMPABLE); there are no core dumps either.
+ */
+export function protectProcess(): Protection {
+  // Node opens its inspector on SIGUSR1, which any process of the same user may send; a listener takes its place.
+  process.on('SIGUSR1', () => undefined)
+  if (process.platform !== 'linux') return { gap: undefined }
+  if (nativeCalls()?.becomeUndumpable() !== true) return { gap: 'this Node.js cannot close itself to other processes' }
+  if (process.getuid?.() === 0) return { gap: 'root can look into every process' }
+  return { gap: undefined }
+}
+
+/** Takes secrets out of what the kernel shows as /proc/<pid>/environ, to root too. Copy them before. */
+export function blankVariables(names: Iterable<string>): void {
+  for (const name of names) {
+    nativeCalls()?.blankVariable(name)
+    delete process.env[name]
+  }
+}
