@@ -41,12 +41,10 @@ export async function callJson(dispatcher: Dispatcher, call: Call, signal: Abort
       reset: true,
       signal: AbortSignal.any([signal, timeout]),
     })
-    // Following a redirect would hand the secret to whoever is named there.
-    if (answer.statusCode >= 300 && answer.statusCode < 400) {
-      answer.body.destroy()
-      throw unavailable(url, `answered ${answer.statusCode}; redirects are not followed`)
-    }
     const text = await readBounded(answer.body, url)
+    // Following a redirect would hand the secret to whoever is named there.
+    if (answer.statusCode >= 300 && answer.statusCode < 400)
+      throw unavailable(url, `answered ${answer.statusCode}; redirects are not followed`)
     return {
       status: answer.statusCode,
       json: isPlainJson(answer.headers) ? parseJson(text) : undefined,
@@ -61,6 +59,8 @@ export async function callJson(dispatcher: Dispatcher, call: Call, signal: Abort
 async function readBounded(body: Dispatcher.ResponseData['body'], url: URL): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
+  // Destroying a body that has not ended is an error event of undici's, also where nobody listens any more.
+  body.on('error', () => {})
   for await (const chunk of body) {
     size += chunk.length
     // Leaving the loop destroys the body, and with it the connection.
@@ -101,9 +101,9 @@ function described(url: URL, error: unknown): Refusal {
       : error instanceof Error && error.cause instanceof Refusal
         ? error.cause
         : undefined
-  if (guard !== undefined) return unavailable(url, `could not be reached: ${guard.message}`, guard)
+  if (guard !== undefined) return unavailable(url, `was not connected to: ${guard.message}`, guard)
   const { code, name = 'unknown error' } = error as NodeJS.ErrnoException
-  return unavailable(url, `could not be reached: ${code ?? name}`, error)
+  return unavailable(url, `failed: ${code ?? name}`, error)
 }
 
 function unavailable(url: URL, what: string, cause?: unknown): Refusal {
