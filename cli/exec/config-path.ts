@@ -10,10 +10,11 @@ const howToMakeOne = `Make one, for instance:
 
   version: 1
   trustDomain: my.example
+  exec: { agent: spiffe://my.example/agent }
   destinations:
     api: { hosts: [api.example.com] }
   credentials:
-    api-key: { kind: env, value: "\${env:API_KEY}", for: [api] }
+    api-key: { kind: env, variable: API_KEY, for: [api] }
   rules:
     - name: the-agent-uses-the-api
       allow: { agents: [spiffe://my.example/agent], to: api }

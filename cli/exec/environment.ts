@@ -1,5 +1,4 @@
 // The environment of the command: the way through the proxy is put in, the secrets that the proxy reads are left out.
-import type { SecretReference } from '../../proxy/config/scalars.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
@@ -91,19 +90,30 @@ export function defaultNoProxy(hosts: Iterable<string>): string[] {
   return ['localhost', '127.0.0.1'].filter((host) => !named.has(host))
 }
 
-/** The variables that a configuration reads secrets from, wherever in it they are named. */
+/**
+ * The variables that a configuration reads secrets from, wherever in it they are named: `${env:NAME}`, credentials of
+ * kind `env`, and what looks like a credential among those that a credential of kind `exec` passes to its command.
+ */
 export function secretVariables(config: unknown): Set<string> {
   const names = new Set<string>()
   const seen = new Set<unknown>()
   const collect = (value: unknown): void => {
     if (typeof value !== 'object' || value === null || seen.has(value)) return
     seen.add(value)
-    if (isEnvReference(value)) names.add(value.name)
+    for (const name of namedIn(value)) names.add(name)
     for (const part of value instanceof Map ? value.values() : Object.values(value)) collect(part)
   }
   collect(config)
   return names
 }
 
-const isEnvReference = (value: object): value is Extract<SecretReference, { from: 'env' }> =>
-  'from' in value && value.from === 'env' && 'name' in value && typeof value.name === 'string'
+function namedIn(value: object): string[] {
+  if ('from' in value && value.from === 'env' && 'name' in value) return [value.name].filter(isText)
+  if (!('kind' in value)) return []
+  if (value.kind === 'env' && 'variable' in value) return [value.variable].filter(isText)
+  if (value.kind === 'exec' && 'pass' in value && Array.isArray(value.pass))
+    return value.pass.filter(isText).filter((name) => lookalike.test(name))
+  return []
+}
+
+const isText = (value: unknown): value is string => typeof value === 'string'

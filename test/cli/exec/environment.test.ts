@@ -128,9 +128,11 @@ describe('secretVariables', () => {
   test('finds references wherever they stand, and takes nothing else for one', () => {
     const config = {
       credentials: new Map([['a', { value: { from: 'env', name: 'A' }, more: [{ key: { from: 'env', name: 'B' } }] }]]),
+      model: { kind: 'env', variable: 'D' },
+      helper: { kind: 'exec', pass: ['PATH', 'VAULT_TOKEN'], variable: 'E' },
       list: [{ from: 'file', path: '/x' }, { from: 'env' }, { name: 'C' }, null, 'from env', undefined],
     }
-    expect([...secretVariables(config)].sort()).toEqual(['A', 'B'])
+    expect([...secretVariables(config)].sort()).toEqual(['A', 'B', 'D', 'VAULT_TOKEN'])
   })
 
   test('ends on a configuration that refers to itself', () => {

@@ -35,7 +35,7 @@ describe.skipIf(process.platform !== 'linux')('KernelAttestor (Linux only: it as
     client.destroy()
     accepted.resume()
     await once(accepted, 'end')
-    const attestor = new KernelAttestor(new Map([[0, id]]), facts)
+    const attestor = new KernelAttestor(new Map([[0, id]]), facts, id)
     await vi.waitFor(async () => expect(await attestor.attest(connection)).toBeUndefined())
   })
 
@@ -43,6 +43,15 @@ describe.skipIf(process.platform !== 'linux')('KernelAttestor (Linux only: it as
     const { client, accepted } = await arriving()
     const attestor = new KernelAttestor(new Map([[uid, id]]), facts)
     expect(await attestor.attest(connectionOf(accepted))).toEqual({ id, proofs: ['kernel'], uid })
+    client.destroy()
+  })
+
+  test('takes users that are not named for somebody only when told whom', async () => {
+    const { client, accepted } = await arriving()
+    const others = parseSpiffeId('spiffe://acme.example/others')
+    const connection = connectionOf(accepted)
+    expect(await new KernelAttestor(new Map([[uid, id]]), facts, others).attest(connection)).toMatchObject({ id })
+    expect(await new KernelAttestor(new Map(), facts, others).attest(connection)).toMatchObject({ id: others, uid })
     client.destroy()
   })
 
