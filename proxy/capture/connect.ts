@@ -36,10 +36,15 @@ interface Attempt {
   readonly failed: (host: string | undefined, caller: Caller | undefined, refusal: Refusal) => void
 }
 
-/** @returns the decrypted (or plain) stream of requests and where it leads; undefined when it was refused or taken over */
-export async function openTunnel(
-  attempt: Attempt,
-): Promise<{ readonly socket: Duplex; readonly place: Place } | undefined> {
+export interface Opened {
+  /** The decrypted, or plain, stream of requests. */
+  readonly socket: Duplex
+  readonly place: Place
+  readonly caller: Caller
+}
+
+/** @returns undefined when it was refused or taken over */
+export async function openTunnel(attempt: Attempt): Promise<Opened | undefined> {
   const { id, message, socket, connection, now, head } = attempt
   let host: HostName | undefined
   let caller: Caller | undefined
@@ -66,7 +71,7 @@ export async function openTunnel(
     }
     socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
     established = true
-    return await lookInto(attempt, target)
+    return { ...(await lookInto(attempt, target)), caller }
   } catch (error) {
     const refusal = Refusal.from(error)
     attempt.failed(host, caller, refusal)
@@ -127,7 +132,7 @@ function handshake(secured: TLSSocket, patience: number): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = (refusal?: Refusal) => {
       clearTimeout(timer)
-      secured.off('error', failed).off('close', closed)
+      secured.off('error', failed).off('end', closed).off('close', closed)
       secured.on('error', () => secured.destroy())
       if (refusal === undefined) resolve()
       else reject(refusal)

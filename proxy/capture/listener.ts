@@ -57,6 +57,8 @@ export class Listener {
   readonly #open = new Set<Socket>()
   /** Connections on which a parser gave up: what is still in its buffers must not be read as requests. */
   readonly #spoilt = new WeakSet<Duplex>()
+  /** Tunnels in which something was asked. */
+  readonly #used = new WeakSet<Duplex>()
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -164,6 +166,7 @@ export class Listener {
     onBody: () => void,
   ): void {
     const { doors, now } = this.#options
+    this.#used.add(message.socket)
     const connection = context.tunnel?.connection ?? context.facts.connection(presented(message.rawHeaders))
     let captured: Captured
     try {
@@ -172,6 +175,9 @@ export class Listener {
       const id = requestId(now())
       const refusal = Refusal.from(error)
       this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
+      // Where one head is in doubt, so is where the next one begins.
+      this.#spoilt.add(message.socket)
+      response.shouldKeepAlive = false
       void new HttpReply(id, message, response).refuse(refusal)
       return
     }
@@ -205,6 +211,13 @@ export class Listener {
     })
     if (opened === undefined) return
     this.#contexts.set(opened.socket, { facts: context.facts, tunnel: { place: opened.place, connection } })
+    opened.socket.once('close', () => {
+      if (this.#used.has(opened.socket) || this.#spoilt.has(opened.socket)) return
+      // Clients that verify only after the handshake, Node among them, show their distrust in this way alone.
+      const detail =
+        'closed before any request; a client that does not trust the certificate made for this host does that'
+      this.#fail(id, connection, opened.place.host, opened.caller, new Refusal('client_gone', { detail }))
+    })
     this.#http.emit('connection', opened.socket)
   }
 
