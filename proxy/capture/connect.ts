@@ -147,6 +147,7 @@ function handshake(secured: TLSSocket, patience: number): Promise<void> {
     secured
       .once('secure', () => settle())
       .once('error', failed)
+      .once('end', closed)
       .once('close', closed)
   })
 }

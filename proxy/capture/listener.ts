@@ -223,12 +223,12 @@ export class Listener {
 
   #clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
     const context = this.#context(socket)
-    this.#spoilt.add(socket)
     const refusal = refusalOfParser(error)
     if (context === undefined || refusal === undefined) {
       socket.destroy()
       return
     }
+    this.#spoilt.add(socket)
     const id = requestId(this.#options.now())
     const connection = context.tunnel?.connection ?? context.facts.connection(undefined)
     this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
