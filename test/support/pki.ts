@@ -34,6 +34,8 @@ export type KeyKind =
   | 'secp256k1'
   | 'rsa-pss'
   | 'ed448'
+  | 'p256-explicit'
+  | 'p224'
 
 export interface KeyPair {
   readonly kind: KeyKind
@@ -62,6 +64,10 @@ function generate(kind: KeyKind): { publicKey: KeyObject; privateKey: KeyObject 
       return generateKeyPairSync('ec', { namedCurve: 'P-384' })
     case 'p521':
       return generateKeyPairSync('ec', { namedCurve: 'P-521' })
+    case 'p224':
+      return generateKeyPairSync('ec', { namedCurve: 'P-224' })
+    case 'p256-explicit':
+      return generateKeyPairSync('ec', { namedCurve: 'P-256', paramEncoding: 'explicit' })
     case 'secp256k1':
       return generateKeyPairSync('ec', { namedCurve: 'secp256k1' })
     case 'ed25519':
