@@ -25,6 +25,9 @@ export function parseLimit(text: string): Limit {
 /** Agents that one rule counts for; with more of them active at once, further ones wait. */
 export const maxBuckets = 10_000
 
+/** What is missing to a whole permit by no more than this is not missing. */
+const rounding = 1e-6
+
 interface Bucket {
   permits: number
   /** Epoch milliseconds at which `permits` was right. */
@@ -80,10 +83,8 @@ export class Limiter {
   }
 
   #wait(bucket: Bucket): number {
-    // What is missing to a whole permit by no more than rounding is not missing.
-    const missing = 1 - bucket.permits
-    if (missing <= 1e-6) return 0
-    return Math.max(1, Math.ceil((missing * this.limit.window) / this.limit.count / 1_000))
+    const missing = 1 - bucket.permits - rounding
+    return missing <= 0 ? 0 : Math.max(1, Math.ceil((missing * this.limit.window) / this.limit.count / 1_000))
   }
 
   /** A bucket that is full again says no more than none; one that is not is never forgotten. */
