@@ -51,6 +51,7 @@ function explained(error: NodeJS.ErrnoException, socketPath: string): Error {
       return new Error(`no proxy is running on ${socketPath}`, { cause: error })
     case 'EACCES':
     case 'ECONNRESET':
+    case 'EPIPE':
       return new Error(`the proxy on ${socketPath} belongs to another user`, { cause: error })
     default:
       return error

@@ -54,7 +54,7 @@ function headlineColour({ outcome }: AuditRecord) {
 
 function who({ kind, caller, listener, connection }: AuditRecord): string | undefined {
   if (kind === 'gap') return undefined
-  const by = `${listener === undefined ? '' : ` It came in by listener ${listener}`}${connection?.peer === undefined ? '' : ` from ${connection.peer}`}`
+  const by = `${listener === undefined ? '' : ` It came in by listener ${listener}`}${connection?.address === undefined ? '' : ` from ${connection.address} port ${connection.port ?? 0}`}`
   if (caller === undefined) return `The caller could not be told.${by === '' ? '' : `${by}.`}`
   const facts = [
     caller.serial === undefined ? '' : `certificate serial ${caller.serial}`,

@@ -30,7 +30,12 @@ export function recordOf(outcome: Outcome | FailedConnection, context: RecordCon
 /** The record of a request that is allowed and about to leave. */
 export function intentOf(exchange: Authorized, context: RecordContext): AuditRecord {
   return {
-    ...head(exchange.receivedAt, exchange.id, 'intent', exchange.connection),
+    v: 1,
+    time: iso(exchange.receivedAt),
+    id: exchange.id,
+    kind: 'intent',
+    listener: exchange.connection.listener,
+    connection: connectionOf(exchange.connection),
     caller: callerOf(exchange.caller),
     principal: principalOf(exchange),
     chain: chainOf(exchange.chain),
@@ -43,15 +48,20 @@ export function intentOf(exchange: Authorized, context: RecordContext): AuditRec
 
 /** The record that stands for records which could not be written. */
 export function gapOf(id: string, now: number, lost: number): AuditRecord {
-  return { v: 1, time: new Date(now).toISOString(), id, kind: 'gap', lost }
+  return { v: 1, time: iso(now), id, kind: 'gap', lost }
 }
 
 function ofExchange(outcome: Outcome, context: RecordContext): AuditRecord {
   const { exchange, refusal, answer, bytes, spent } = outcome
   const lease = exchange.lease
   return {
-    ...head(exchange.receivedAt, exchange.id, outcome.kind, exchange.connection),
+    v: 1,
+    time: iso(exchange.receivedAt),
+    id: exchange.id,
+    kind: outcome.kind,
     outcome: outcomeOf(refusal, outcome.ended),
+    listener: exchange.connection.listener,
+    connection: connectionOf(exchange.connection),
     caller: callerOf(exchange.caller),
     principal: principalOf(exchange),
     chain: chainOf(exchange.chain),
@@ -78,8 +88,13 @@ function ofExchange(outcome: Outcome, context: RecordContext): AuditRecord {
 
 function ofConnection(failed: FailedConnection): AuditRecord {
   return {
-    ...head(failed.receivedAt, failed.id, 'connection', failed.connection),
+    v: 1,
+    time: iso(failed.receivedAt),
+    id: failed.id,
+    kind: 'connection',
     outcome: outcomeOf(failed.refusal, 'refused'),
+    listener: failed.connection.listener,
+    connection: connectionOf(failed.connection),
     caller: callerOf(failed.caller),
     destination: failed.host === undefined ? undefined : { host: cut(failed.host, longestText) },
     ms: { total: elapsed(failed.receivedAt, failed.endedAt) },
@@ -87,22 +102,13 @@ function ofConnection(failed: FailedConnection): AuditRecord {
   }
 }
 
-function head(receivedAt: number, id: string, kind: AuditRecord['kind'], connection: Connection) {
-  return {
-    v: 1 as const,
-    time: new Date(receivedAt).toISOString(),
-    id,
-    kind,
-    outcome: undefined as AuditRecord['outcome'],
-    listener: connection.listener,
-    connection: { id: connection.id, peer: peerOf(connection) },
-  }
-}
+const iso = (milliseconds: number) => new Date(milliseconds).toISOString()
 
-function peerOf({ remoteAddress, remotePort }: Connection): string | undefined {
-  if (remoteAddress === undefined) return undefined
-  return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort ?? 0}` : `${remoteAddress}:${remotePort ?? 0}`
-}
+const connectionOf = ({ id, remoteAddress, remotePort }: Connection) => ({
+  id,
+  address: remoteAddress,
+  port: remotePort,
+})
 
 /** Refused: somebody decided against it. Failed: nobody did, it broke. */
 function outcomeOf(refusal: Refusal | undefined, ended: Outcome['ended']): AuditRecord['outcome'] {

@@ -27,7 +27,8 @@ export const auditRecord = z.strictObject({
   connection: z
     .strictObject({
       id: z.string().describe('The same for all requests of one connection and caller.'),
-      peer: z.string().optional().describe('Address and port of the calling side, where it has one.'),
+      address: z.string().optional().describe('Address of the calling side, where it has one.'),
+      port: count.optional().describe('Port of the calling side.'),
     })
     .optional()
     .describe('How it came in.'),
