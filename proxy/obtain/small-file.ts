@@ -25,8 +25,10 @@ async function readBytes(path: string): Promise<Uint8Array> {
   try {
     // Without O_NONBLOCK opening a FIFO would wait for a writer, and hold a thread.
     await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-    const { size } = await statRegular(handle, path)
-    const buffer = Buffer.allocUnsafe(Math.min(size, largestFile) + 1)
+    if (!(await handle.stat()).isFile())
+      throw new Refusal('credential_unavailable', { detail: `${path} is not a regular file` })
+    // Not of the size that `stat` tells: some file systems tell none.
+    const buffer = Buffer.allocUnsafe(largestFile + 1)
     let length = 0
     while (length < buffer.length) {
       const { bytesRead } = await handle.read(buffer, length, buffer.length - length)
@@ -39,10 +41,4 @@ async function readBytes(path: string): Promise<Uint8Array> {
     const { code = 'unreadable' } = error as NodeJS.ErrnoException
     throw new Refusal('credential_unavailable', { detail: `${path}: ${code}`, cause: error })
   }
-}
-
-async function statRegular(handle: Awaited<ReturnType<typeof open>>, path: string): Promise<{ size: number }> {
-  const stat = await handle.stat()
-  if (!stat.isFile()) throw new Refusal('credential_unavailable', { detail: `${path} is not a regular file` })
-  return stat
 }

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
 import { exportJWK, generateKeyPair, type JSONWebKeySet, type JWK } from 'jose'
 import type { Context, ResourceServerInfo } from 'oidc-provider'
 import { type Identity, makeAuthority } from './authorization-server/certificates.ts'
@@ -61,6 +62,8 @@ export interface RecordedCall {
   readonly path: string
   readonly form: URLSearchParams
   readonly authorization: string | undefined
+  /** SHA-256 of the client certificate, where one was presented. */
+  readonly certificate: string | undefined
 }
 
 export interface AuthorizationServer extends AsyncDisposable {
@@ -117,6 +120,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       path: request.url ?? '',
       form: new URLSearchParams(form),
       authorization: request.headers.authorization,
+      certificate: (request.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256,
     })
     const admitted = await admitSpiffeClient(form, issuer, options)
     if (admitted === undefined) {

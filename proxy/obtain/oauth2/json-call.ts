@@ -26,8 +26,10 @@ export interface JsonAnswer {
 export async function callJson(dispatcher: Dispatcher, call: Call, signal: AbortSignal): Promise<JsonAnswer> {
   const url = new URL(call.url)
   const timeout = AbortSignal.timeout(call.timeout)
+  const over = AbortSignal.any([signal, timeout])
   try {
-    const answer = await dispatcher.request({
+    over.throwIfAborted()
+    const request = dispatcher.request({
       origin: url.origin,
       path: url.pathname + url.search,
       method: call.form === undefined ? 'GET' : 'POST',
@@ -39,8 +41,9 @@ export async function callJson(dispatcher: Dispatcher, call: Call, signal: Abort
       body: call.form ?? null,
       // These calls are rare and must not be repeated blindly: never on a connection that the server may just have closed.
       reset: true,
-      signal: AbortSignal.any([signal, timeout]),
+      signal: over,
     })
+    const answer = await untilOver(request, over)
     const text = await readBounded(answer.body, url)
     // Following a redirect would hand the secret to whoever is named there.
     if (answer.statusCode >= 300 && answer.statusCode < 400)
@@ -53,6 +56,18 @@ export async function callJson(dispatcher: Dispatcher, call: Call, signal: Abort
   } catch (error) {
     if (timeout.aborted) throw unavailable(url, `gave no whole answer within ${call.timeout} ms`)
     throw described(url, error)
+  }
+}
+
+/** undici heeds a signal only once it is connected; a server that takes connections and says nothing would be waited for. */
+async function untilOver<T>(work: Promise<T>, over: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const give = () => reject(over.reason)
+  over.addEventListener('abort', give, { once: true })
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    over.removeEventListener('abort', give)
   }
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createMuteServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -237,6 +237,18 @@ describe('a server is left', () => {
     const refusal = await refused(() => {}, { timeout: '200ms' })
     expect(refusal.reason).toBe('credential_unavailable')
     expect(refusal.detail).toMatch(/gave no whole answer within 200 ms/)
+  })
+
+  it('that takes the connection and never speaks', async () => {
+    const mute = createMuteServer().listen(0, '127.0.0.1')
+    const sockets = new Set<Socket>()
+    mute.on('connection', (socket) => sockets.add(socket))
+    await once(mute, 'listening')
+    const origin = `https://127.0.0.1:${(mute.address() as AddressInfo).port}`
+    const refusal = await refusalOf(ask(origin, { timeout: '200ms' }))
+    expect(refusal.detail).toMatch(/gave no whole answer within 200 ms/)
+    for (const socket of sockets) socket.destroy()
+    mute.close()
   })
 
   it('that breaks off', async () => {
