@@ -15,7 +15,8 @@ export interface Running {
 }
 
 export interface Start {
-  /** Arguments of Node.js. */
+  /** The program; Node.js unless told. */
+  readonly program?: string
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string>>
   readonly core: number | undefined
@@ -25,12 +26,15 @@ export interface Start {
   readonly ipc?: boolean
 }
 
+/** What http-proxy and type stripping would print at each start. */
+const quiet = ['--disable-warning=ExperimentalWarning', '--disable-warning=DEP0060']
+
 /** @throws when it ends before it is ready, or is not ready in 15 s; the message holds what it said on stderr */
-export async function start({ args, env = {}, core, port, ipc = false }: Start): Promise<Running> {
-  const command = core === undefined ? [process.execPath] : ['taskset', '-c', String(core), process.execPath]
-  const [file = process.execPath, ...first] = command
+export async function start({ program, args, env = {}, core, port, ipc = false }: Start): Promise<Running> {
+  const command = program === undefined ? [process.execPath, ...quiet, ...args] : [program, ...args]
+  const [file = '', ...rest] = core === undefined ? command : ['taskset', '-c', String(core), ...command]
   const began = performance.now()
-  const child = spawn(file, [...first, '--disable-warning=ExperimentalWarning', '--disable-warning=DEP0060', ...args], {
+  const child = spawn(file, rest, {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', 'pipe', ...(ipc ? (['ipc'] as const) : [])],
   })

@@ -1,0 +1,51 @@
+// Postern as it is run: its command line, a configuration file, the whole pipeline on.
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Setting, Subject } from './subject.ts'
+
+export const postern: Subject = {
+  name: 'postern',
+  injects: true,
+  async prepare(setting) {
+    const { directory, authority, credential } = setting
+    const file = join(directory, 'postern.yaml')
+    await writeFile(join(directory, 'upstream.pem'), authority)
+    await writeFile(file, configuration(setting, process.getuid?.() ?? 0))
+    const program = fileURLToPath(new URL('../../cli/postern.js', import.meta.url))
+    return { args: [program, 'run', '-c', file], env: { BENCH_KEY: credential } }
+  },
+}
+
+const loader = 'spiffe://bench.example/ns/agents/sa/loader'
+
+/** A hundred rules, of which the last decides; the caller is told by the kernel; each request is recorded. */
+function configuration({ port, host, upstreamPort }: Setting, uid: number): string {
+  const others = Array.from({ length: 49 }, (_, index) => index + 1)
+  return `version: 1
+trustDomain: bench.example
+listen:
+  - { name: agents, address: 127.0.0.1:${port}, accept: http-proxy, callers: [kernel], uids: { "${uid}": ${loader} } }
+resolve: { ${host}: [127.0.0.1] }
+destinations:
+  upstream: { hosts: [${host}], ports: [${upstreamPort}], addresses: [127.0.0.0/8], ca: [upstream.pem] }
+${others.map(destination).join('\n')}
+credentials:
+  upstream-key: { kind: env, variable: BENCH_KEY, for: [upstream] }
+rules:
+  - { name: nobody-deletes, deny: { methods: [DELETE], paths: [/admin/**] } }
+${others.map(twoRules).join('\n')}
+  - { name: loader-uses-upstream, allow: { agents: [${loader}], to: upstream }, use: upstream-key, inject: bearer }
+records: { to: ./records.jsonl }
+`
+}
+
+function destination(number: number): string {
+  return `  service-${number}: { hosts: [api-${number}.example, "*.tenant-${number}.example"] }`
+}
+
+/** One for other agents, and one for this agent at another place. */
+function twoRules(number: number): string {
+  return `  - { name: readers-${number}, allow: { agents: [spiffe://bench.example/ns/team-${number}/*], to: service-${number}, methods: [GET], paths: [/v1/**] } }
+  - { name: loader-${number}, allow: { agents: [${loader}], to: service-${number}, paths: [/v1/items/*] }, when: 'chain.depth <= 2' }`
+}
