@@ -1,0 +1,171 @@
+// postern exec: runs a command that reaches its destinations, and their credentials, through the proxy alone.
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { writeTrustFiles } from '../certs/trust-files.ts'
+import { loadConfig } from '../proxy/config/load.ts'
+import { ConfigError } from '../proxy/config/problems.ts'
+import type { Config } from '../proxy/config/schema.ts'
+import { type KernelFacts, kernelFacts } from '../proxy/identify/kernel/facts.ts'
+import { RUN_USER, RunTokenAttestor } from '../proxy/identify/run-token.ts'
+import { diagnostics } from '../proxy/record/diagnostics.ts'
+import { commandsAgent } from './exec/agent.ts'
+import { type RunningCommand, runCommand, SignalRelay } from './exec/command.ts'
+import { configPath } from './exec/config-path.ts'
+import { commandEnvironment, defaultNoProxy, secretVariables } from './exec/environment.ts'
+import { exposedAbove } from './exec/exposed.ts'
+import { adoptOrphans } from './exec/orphans.ts'
+import { blankVariables, protectProcess } from './exec/protect.ts'
+import { execConfig, execListener } from './exec/settings.ts'
+import { CommandError, exit, usageExit } from './exit.ts'
+import { type Gate, open } from './wire.ts'
+
+interface Options {
+  readonly config?: string
+  readonly as?: string
+  readonly records?: string
+  readonly bypass?: string
+  readonly keepEnv: readonly string[]
+  readonly dropEnv?: true
+  readonly verbose?: true
+}
+
+const examples = `
+Examples:
+  postern exec -- python agent.py
+  postern exec -c team.yaml --as spiffe://acme.example/researcher -- npm start
+  postern exec --keep-env GITHUB_TOKEN -- bash        a shell, to look around in
+  postern exec --records /tmp/r.jsonl -- ./agent ; postern logs /tmp/r.jsonl
+
+The command's own exit code is passed on; 128 + n when signal n ended it; 126 and 127 when it could not be run.
+Before it starts: 64 wrong usage, 69 the proxy cannot be opened, 78 the configuration is missing or wrong.`
+
+export function execCommand(): Command {
+  return (
+    new Command('exec')
+      .description('Run a command that reaches the network with its credentials through the proxy.')
+      .usage('[options] [--] <command> [arguments…]')
+      .argument('<command>', 'program to run')
+      .argument('[arguments...]', 'what to hand it')
+      // Options behind the command's name are the command's.
+      .passThroughOptions()
+      .option('-c, --config <file>', 'default: $POSTERN_CONFIG, ./postern.yaml, ~/.config/postern/postern.yaml')
+      .option('--as <spiffe-id>', 'whom the command is taken for (default: what the configuration says)')
+      .option('--records <file>', 'where records go (default: what the configuration says; never standard output)')
+      .option(
+        '--bypass <hosts>',
+        'hosts called directly, with commas (default: localhost,127.0.0.1 unless a destination names them; "" for none)',
+      )
+      .option(
+        '--keep-env <name>',
+        'hand on this variable although it looks like a credential (may be repeated)',
+        also,
+        [],
+      )
+      .option('--drop-env', 'leave out every other variable that looks like a credential')
+      .option('--verbose', 'tell what is set up, on standard error')
+      .addHelpText('after', examples)
+      .exitOverride(usageExit)
+      .action(async (file: string, argv: string[], options: Options) => {
+        // Nothing that the proxy leaves open may hold up the end of the command.
+        process.exit(await run(file, argv, options).catch(failed))
+      })
+  )
+}
+
+const also = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+
+const say = (sentence: string): void => console.error(`postern: ${sentence}`)
+
+function failed(error: unknown): number {
+  if (error instanceof ConfigError) {
+    process.stderr.write(error.render())
+    return exit.config
+  }
+  say(error instanceof Error ? error.message : String(error))
+  return error instanceof CommandError ? error.exitCode : exit.unavailable
+}
+
+/** @returns the exit code of the command */
+async function run(file: string, argv: readonly string[], options: Options): Promise<number> {
+  // First of all, before a secret is read.
+  const { gap } = protectProcess()
+  const environment = { ...process.env }
+  const config = await loadConfig(configPath(options.config, environment), environment)
+  const agent = commandsAgent(options.as, config)
+  const secrets = secretVariables(config)
+  blankVariables(secrets)
+  warnOfGaps(secrets, gap)
+
+  const orphanage = adoptOrphans()
+  const signals = new SignalRelay()
+  const facts = kernelFacts(orphanage && process.pid)
+  if (facts.limit !== undefined) say(`only the token tells the command from its neighbours: ${facts.limit}.`)
+  const token = randomBytes(32).toString('base64url')
+  const tokenDigest = createHash('sha256').update(token).digest()
+  let command: RunningCommand | undefined
+  const rootPid = () => command?.pid()
+  const attestor = new RunTokenAttestor({ tokenDigest, agent, uid: process.getuid?.(), rootPid, facts })
+
+  const settings = execConfig(config, options.records, environment)
+  const gate = await open(settings, {
+    environment,
+    log: diagnostics({ level: options.verbose === true ? 'info' : 'warn', readable: process.stderr.isTTY === true }),
+    listen: [execListener],
+    attestors: new Map([[attestor.name, attestor]]),
+  })
+  const folder = mkdtempSync(join(tmpdir(), 'postern-exec-'))
+  try {
+    const trust = await writeTrustFiles({ directory: folder, caPem: gate.caPem, inherited: environment })
+    const { variables, suspects } = commandEnvironment({
+      inherited: environment,
+      secrets,
+      keep: new Set(options.keepEnv),
+      dropLookalikes: options.dropEnv === true,
+      proxy: { ...addressOf(gate), user: RUN_USER, token },
+      noProxy: options.bypass?.split(',').filter(Boolean) ?? defaultNoProxy(hostsIn(config)),
+      trust: trust.environment,
+      standIns: gate.standIns,
+    })
+    if (suspects.length > 0)
+      say(`handed on, though it looks like a credential: ${suspects.join(', ')} (--drop-env, --keep-env).`)
+    if (options.verbose === true) describe(agent, settings, facts, variables)
+    command = runCommand(file, argv, variables, signals)
+    return await command.ended
+  } finally {
+    await gate.close('the command has ended')
+    rmSync(folder, { recursive: true, force: true })
+    orphanage?.close()
+    signals.close()
+  }
+}
+
+/** A guard that has a gap says so. */
+function warnOfGaps(secrets: ReadonlySet<string>, gap: string | undefined): void {
+  if (gap !== undefined) say(`the command can read the memory of the proxy: ${gap}.`)
+  for (const { pid, program, variables } of exposedAbove(secrets))
+    say(
+      `the command can read ${variables.join(', ')} in the environment of process ${pid} (${program}), which started it.`,
+    )
+}
+
+function addressOf(gate: Gate): { host: string; port: number } {
+  const address = gate.addresses.get(execListener.name)
+  if (address?.kind !== 'tcp') throw new Error('the listener of exec has no port')
+  return address
+}
+
+const hostsIn = ({ destinations }: Config): string[] => Object.values(destinations).flatMap(({ hosts }) => hosts)
+
+function describe(
+  agent: string,
+  { records }: Config,
+  { limit }: KernelFacts,
+  variables: Readonly<Record<string, string>>,
+): void {
+  say(`the command is ${agent}, known by ${limit === undefined ? 'its token and the kernel' : 'its token'}.`)
+  say(`records go to ${records.to}.`)
+  say(`called directly: ${variables.NO_PROXY || 'nothing'}.`)
+}
