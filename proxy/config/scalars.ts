@@ -26,7 +26,8 @@ export const trustDomain = z.string().transform((text, context): TrustDomain => 
   try {
     return parseTrustDomain(text)
   } catch (error) {
-    context.addIssue({ code: 'custom', message: messageOf(error), params: { expected: 'a name such as acme.example' } })
+    const message = messageOf(error).replace('SPIFFE ID', 'trust domain')
+    context.addIssue({ code: 'custom', message, params: { expected: 'a name such as acme.example' } })
     return z.NEVER
   }
 })

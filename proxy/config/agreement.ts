@@ -1,0 +1,157 @@
+// Parts of the configuration that are right by themselves and must fit together.
+// Works on the data as written, so that everything can be told at once, whatever else is wrong.
+import { trustDomainOf } from '../../certs/spiffe-id.ts'
+import { destinationSchema, resolveSchema } from '../forward/settings.ts'
+import type { Mistake } from './problems.ts'
+import { boundTo, destinationsOf } from './references.ts'
+import { spiffeId, trustDomain } from './scalars.ts'
+import { entriesOf, itemsOf, member, textOf } from './shape.ts'
+
+type Place = ReturnType<typeof destinationSchema.parse>
+
+export function disagreements(data: unknown): Mistake[] {
+  return [
+    ...unboundCredentials(data),
+    ...sharedHosts(data),
+    ...foreignAgents(data),
+    ...missingIdentity(data),
+    ...sharedVariables(data),
+  ]
+}
+
+/** Destinations that are right by themselves, by name. */
+function placesIn(data: unknown): ReadonlyMap<string, Place> {
+  return new Map(
+    entriesOf(member(data, 'destinations')).flatMap(([name, written]) => {
+      const place = destinationSchema.safeParse(written)
+      return place.success ? [[name, place.data] as const] : []
+    }),
+  )
+}
+
+/** A credential goes only where it is bound to, and never where others could read it on the way. */
+function unboundCredentials(data: unknown): Mistake[] {
+  const places = placesIn(data)
+  const known = new Set(entriesOf(member(data, 'destinations')).map(([name]) => name))
+  const onLoopback = loopback(data)
+  const credentials = new Map(entriesOf(member(data, 'credentials')))
+  return itemsOf(member(data, 'rules')).flatMap((rule, index) => {
+    const path = ['rules', String(index)]
+    const use = textOf(member(rule, 'use'))
+    const credential = use === undefined ? undefined : credentials.get(use)
+    if (use === undefined || credential === undefined) return []
+    const bound = boundTo(credential, ['credentials', use]).map(({ name }) => name)
+    return destinationsOf(rule, path).flatMap(({ name, path: at }): Mistake[] => {
+      if (!known.has(name)) return []
+      if (!bound.includes(name)) {
+        return [
+          {
+            path: at,
+            message: `the rule uses \`${use}\`, which is not for \`${name}\``,
+            expected: `\`${name}\` in \`for\` of the credential, or another rule`,
+          },
+        ]
+      }
+      const place = places.get(name)
+      if (place?.protocol === 'opaque') {
+        return [
+          { path: at, message: `the rule uses \`${use}\`, but nothing can be put into \`${name}\`, which is opaque` },
+        ]
+      }
+      if (place?.protocol === 'http' && !place.hosts.every(onLoopback)) {
+        return [
+          {
+            path: at,
+            message: `the rule uses \`${use}\`, which would go to \`${name}\` in clear; http is for hosts on loopback only`,
+          },
+        ]
+      }
+      return []
+    })
+  })
+}
+
+/** Whether a host can only be on this machine. */
+function loopback(data: unknown): (host: string) => boolean {
+  const resolved = resolveSchema.safeParse(member(data, 'resolve') ?? {})
+  const addresses = new Map(resolved.success ? Object.entries(resolved.data) : [])
+  const isLoopback = (address: string) => address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address)
+  return (host) =>
+    isLoopback(host) ||
+    host === 'localhost' ||
+    (!host.startsWith('*.') && host.endsWith('.localhost')) ||
+    (addresses.get(host)?.every(isLoopback) ?? false)
+}
+
+/** A place has one name, or a request would have two destinations. */
+function sharedHosts(data: unknown): Mistake[] {
+  const owners = new Map<string, string>()
+  return [...placesIn(data)].flatMap(([name, { hosts, ports }]) =>
+    hosts.flatMap((host, index) => {
+      const others = ports.flatMap((port) => owners.get(`${host}:${port}`) ?? [])
+      for (const port of ports) owners.set(`${host}:${port}`, name)
+      const [other] = others
+      if (other === undefined || other === name) return []
+      return [
+        {
+          path: ['destinations', name, 'hosts', String(index)],
+          message: `\`${other}\` has this host with the same port`,
+        },
+      ]
+    }),
+  )
+}
+
+/** What the kernel vouches for is on this machine, so its identity is of our own trust domain. */
+function foreignAgents(data: unknown): Mistake[] {
+  const own = trustDomain.safeParse(member(data, 'trustDomain'))
+  if (!own.success) return []
+  const mapped = itemsOf(member(data, 'listen')).flatMap((listener, index) => [
+    { id: member(listener, 'agent'), path: ['listen', String(index), 'agent'] },
+    ...entriesOf(member(listener, 'uids')).map(([uid, id]) => ({ id, path: ['listen', String(index), 'uids', uid] })),
+  ])
+  return [...mapped, { id: member(member(data, 'exec'), 'agent'), path: ['exec', 'agent'] }].flatMap(({ id, path }) => {
+    const parsed = spiffeId.safeParse(id)
+    if (!parsed.success || trustDomainOf(parsed.data) === own.data) return []
+    return [
+      { path, message: 'an agent on this machine is of our own trust domain', expected: `spiffe://${own.data}/…` },
+    ]
+  })
+}
+
+function missingIdentity(data: unknown): Mistake[] {
+  if (member(data, 'identity') !== undefined) return []
+  const verifying = itemsOf(member(data, 'listen')).flatMap((listener, index) =>
+    member(listener, 'accept') === 'https-proxy' ? [['listen', String(index), 'accept']] : [],
+  )
+  const proving = entriesOf(member(data, 'credentials')).flatMap(([name, credential]) => {
+    const client = member(credential, 'client')
+    return member(client, 'auth') === 'jwt-spiffe' ? [['credentials', name, 'client', 'auth']] : []
+  })
+  return [
+    ...verifying.map((path) => ({
+      path,
+      message: 'callers are verified against the bundles of `identity`, which is missing',
+    })),
+    ...proving.map((path) => ({ path, message: 'the proxy proves who it is with its `identity`, which is missing' })),
+  ]
+}
+
+/** A variable of the command holds one stand-in: that of one credential, at one place of the request. */
+function sharedVariables(data: unknown): Mistake[] {
+  const holders = new Map<string, string>()
+  return itemsOf(member(data, 'rules')).flatMap((rule, index) => {
+    const inject = member(rule, 'inject')
+    const placeholder = member(inject, 'placeholder')
+    const env = member(placeholder, 'env')
+    const holder = JSON.stringify([member(rule, 'use'), inject])
+    return (typeof env === 'string' ? [env] : itemsOf(env)).flatMap((variable): Mistake[] => {
+      if (typeof variable !== 'string') return []
+      const other = holders.get(variable) ?? holder
+      holders.set(variable, other)
+      if (other === holder) return []
+      const path = ['rules', String(index), 'inject', 'placeholder', 'env']
+      return [{ path, message: `an earlier rule puts another stand-in into ${variable}` }]
+    })
+  })
+}

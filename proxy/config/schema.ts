@@ -1,0 +1,102 @@
+// The configuration file as a whole, put together from what each room says of its own section.
+import { z } from 'zod'
+import { identitySchema } from '../../certs/settings.ts'
+import { checkRule, checkRuleNames, nameRules, ruleSchema } from '../../policy/settings.ts'
+import { listenSchema } from '../capture/settings.ts'
+import type { Destination } from '../exchange.ts'
+import { destinationSchema, resolveSchema } from '../forward/settings.ts'
+import { injectSchema } from '../inject/settings.ts'
+import { credentialSchema } from '../obtain/settings.ts'
+import { adminSchema, recordsSchema } from '../record/settings.ts'
+import { name, spiffeId, trustDomain } from './scalars.ts'
+import type { Form } from './shape.ts'
+
+const rulesSchema = z
+  .array(
+    ruleSchema
+      .extend({ inject: injectSchema.optional() })
+      .superRefine(checkRule)
+      .superRefine(({ use, inject }, context) => {
+        if (use !== undefined && inject === undefined) {
+          context.addIssue({
+            code: 'custom',
+            path: ['use'],
+            message: 'says which credential, but `inject` does not say where to put it',
+          })
+        }
+        if (use === undefined && inject !== undefined) {
+          context.addIssue({
+            code: 'custom',
+            path: ['inject'],
+            message: 'says where to put a credential, but `use` does not say which',
+          })
+        }
+      }),
+  )
+  .superRefine(checkRuleNames)
+  .transform((rules) => nameRules(rules))
+
+const execSchema = z.strictObject({
+  agent: spiffeId.optional().describe('Whom the command is taken for, unless `--agent` says otherwise.'),
+})
+
+/** What may stand in the file. `version` comes first so that its absence is the first thing told. */
+export const configSchema = z.strictObject({
+  version: z.literal(1).describe('Version of this format.'),
+  trustDomain: trustDomain.describe(
+    'Trust domain of the agents here, and of the proxy itself; such as `acme.example`.',
+  ),
+  identity: identitySchema
+    .optional()
+    .describe('Where the identity of the proxy comes from. Needed by `https-proxy` listeners and `jwt-spiffe`.'),
+  listen: listenSchema
+    .default([])
+    .describe('Where agents connect. `postern exec` opens a listener of its own and needs none here.'),
+  admin: adminSchema.prefault({}).describe('How the proxy is watched and steered.'),
+  resolve: resolveSchema
+    .default({})
+    .describe('Addresses of hosts, asked instead of DNS. They are checked like those that DNS gives.'),
+  destinations: z
+    .record(name, destinationSchema)
+    .default({})
+    .describe('Places that requests may be sent to, by name. A host that is not in here cannot be reached.'),
+  credentials: z
+    .record(name, credentialSchema)
+    .default({})
+    .describe('Where credentials come from, by name, and the only destinations that each can be sent to.'),
+  rules: rulesSchema
+    .default([])
+    .describe(
+      'Who may do what. Any `deny` that matches refuses; else the first `allow` that matches decides; else no.',
+    ),
+  records: recordsSchema.prefault({}).describe('Where the record of each request goes.'),
+  exec: execSchema.prefault({}).describe('Defaults of `postern exec`.'),
+})
+
+type Parsed = z.output<typeof configSchema>
+
+/** A configuration in use: all names lead somewhere, paths are absolute, certification authorities are read. */
+export type Config = Omit<Parsed, 'destinations'> & { readonly destinations: Readonly<Record<string, Destination>> }
+
+/** @param authorities contents of the files that `ca` of the destinations names, by absolute path */
+export function assemble(parsed: Parsed, authorities: ReadonlyMap<string, string>): Config {
+  const destinations = Object.entries(parsed.destinations).map(([name, destination]): [string, Destination] => [
+    name,
+    { ...destination, name, ca: destination.ca.flatMap((path) => authorities.get(path) ?? []) },
+  ])
+  return { ...parsed, destinations: Object.fromEntries(destinations) }
+}
+
+/** The JSON Schema of what is written in the file (not of what is made of it), for editors. */
+export function jsonSchema(): Form & Record<string, unknown> {
+  const { $schema, ...rest } = z.toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' })
+  return { $schema, title: 'Postern configuration', ...rest } as Form & Record<string, unknown>
+}
+
+let form: Form | undefined
+
+/** The same, made once. */
+export function configForm(): Form {
+  form ??= jsonSchema()
+  return form
+}
