@@ -1,0 +1,163 @@
+// Trust files: what is written, and that real runtimes take our authority by it and by nothing else.
+import { execFile, execFileSync } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
+import { access, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { createServer as createHttpServer } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { TLSSocket } from 'node:tls'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { LeafIssuer } from '../../certs/leaf-issuer.ts'
+import { pemBlocks } from '../../certs/pem.ts'
+import { PodAuthority } from '../../certs/pod-authority.ts'
+import { appending, replacing } from '../../certs/trust/variables.ts'
+import { writeTrustFiles } from '../../certs/trust-files.ts'
+import { makeAuthority } from '../support/pki.ts'
+
+const run = promisify(execFile)
+const authority = new PodAuthority({ now: Date.now })
+const caPem = authority.certificatePem
+let directory: string
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'postern trust-'))
+  return () => rm(directory, { recursive: true, force: true })
+})
+
+const certificatesOf = async (path: string | undefined) =>
+  pemBlocks(await readFile(path ?? '', 'utf8')).map(({ der }) => Buffer.from(der).toString('base64'))
+const [ours] = pemBlocks(caPem).map(({ der }) => Buffer.from(der).toString('base64'))
+
+describe('writeTrustFiles', () => {
+  test('refuses an authority that is not in PEM, and a folder that was written to already', async () => {
+    await expect(writeTrustFiles({ directory: join(directory), caPem: 'nothing' })).rejects.toThrow('not in PEM')
+    await expect(writeTrustFiles({ directory, caPem })).rejects.toThrow('EEXIST')
+  })
+
+  test('writes files for all in a folder for us, and removes it', async () => {
+    const { remove } = await writeTrustFiles({ directory, caPem })
+    const folder = join(directory, 'trust')
+    const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
+    expect(await mode(folder)).toBe('700')
+    for (const file of ['ca.pem', 'combined.pem', 'truststore.jks']) expect(await mode(join(folder, file))).toBe('644')
+    await remove()
+    await expect(access(folder)).rejects.toThrow('ENOENT')
+    await remove()
+  })
+
+  test('sets every variable: those that replace to all roots, those that add to ours alone', async () => {
+    const { environment } = await writeTrustFiles({ directory, caPem })
+    for (const variable of replacing) expect(environment[variable]).toBe(join(directory, 'trust/combined.pem'))
+    for (const variable of appending) expect(environment[variable]).toBe(join(directory, 'trust/ca.pem'))
+    expect(await certificatesOf(environment.NODE_EXTRA_CA_CERTS)).toEqual([ours])
+    const combined = await certificatesOf(environment.SSL_CERT_FILE)
+    expect(combined[0]).toBe(ours)
+    expect(combined.length).toBeGreaterThan(20)
+    expect(new Set(combined).size).toBe(combined.length)
+  })
+
+  test('keeps the roots that the environment named, wherever they were named', async () => {
+    const [one, two] = [makeAuthority(), makeAuthority()]
+    await writeFile(join(directory, 'one.pem'), one.pem)
+    await writeFile(join(directory, 'two.pem'), two.pem)
+    const inherited = {
+      REQUESTS_CA_BUNDLE: join(directory, 'one.pem'),
+      NODE_EXTRA_CA_CERTS: join(directory, 'two.pem'),
+      PIP_CERT: join(directory, 'missing.pem'),
+      CONDA_SSL_VERIFY: 'true',
+    }
+    const { environment } = await writeTrustFiles({ directory, caPem, inherited })
+    const combined = await certificatesOf(environment.NODE_EXTRA_CA_CERTS)
+    expect(combined).toContain(Buffer.from(one.certificate).toString('base64'))
+    expect(combined).toContain(Buffer.from(two.certificate).toString('base64'))
+    expect(await certificatesOf(environment.DENO_CERT)).toEqual([ours])
+  })
+})
+
+/** @returns whether the program is here; if not, the test says so and is skipped */
+function has(program: string, ...args: string[]): boolean {
+  try {
+    execFileSync(program, args, { stdio: 'ignore' })
+    return true
+  } catch {
+    console.warn(`skipped: ${program} is not on this machine`)
+    return false
+  }
+}
+
+describe.skipIf(!has('openssl', 'version'))('openssl', () => {
+  test('names our authority as the folder does', async () => {
+    const { environment } = await writeTrustFiles({ directory, caPem })
+    const { stdout } = await run('openssl', [
+      'x509',
+      '-in',
+      environment.NODE_EXTRA_CA_CERTS ?? '',
+      '-noout',
+      '-subject_hash',
+    ])
+    expect(await readdir(environment.SSL_CERT_DIR ?? '')).toEqual([`${stdout.trim()}.0`])
+  })
+
+  test('takes a leaf by the folder alone', async () => {
+    const { environment } = await writeTrustFiles({ directory, caPem })
+    const leaf = authority.issue({
+      subject: new Uint8Array(Buffer.from('3000', 'hex')),
+      publicKey: new X509Certificate(caPem).publicKey.export({ type: 'spki', format: 'der' }),
+      extensions: [],
+      lifetime: 60_000,
+    })
+    await writeFile(join(directory, 'leaf.pem'), new X509Certificate(leaf.certificate).toString())
+    const verify = ['verify', '-no-CAfile', '-no-CAstore', '-CApath', environment.SSL_CERT_DIR ?? '']
+    const { stdout } = await run('openssl', [...verify, join(directory, 'leaf.pem')])
+    expect(stdout).toMatch(/OK\n$/)
+  })
+})
+
+/** Prints what the URL gives; each reads its trust from the environment alone. */
+const runtimes: readonly (readonly [program: string, version: string, command: (url: string) => readonly string[]])[] =
+  [
+    [
+      process.execPath,
+      '--version',
+      (url) => ['-e', `fetch('${url}').then(async (answer) => console.log(await answer.text()))`],
+    ],
+    ['curl', '--version', (url) => ['-sS', url]],
+    ['python3', '--version', (url) => ['-c', `import urllib.request as r; print(r.urlopen('${url}').read().decode())`]],
+    ['java', '-version', (url) => [join(import.meta.dirname, '../support/Fetch.java'), url]],
+  ]
+
+describe.each(runtimes)('%s', (program, version, command) => {
+  const context = new LeafIssuer(authority, { now: Date.now }).contextFor('localhost')
+  const answering = createHttpServer((_, response) => response.end('hello'))
+  // Java names no server when it has no dot, so there is one context for all.
+  const server = createServer((raw) => {
+    raw.on('error', () => {})
+    answering.emit(
+      'connection',
+      new TLSSocket(raw, { isServer: true, secureContext: context }).on('error', () => {}),
+    )
+  })
+  let url: string
+
+  beforeAll(async () => {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    url = `https://localhost:${(server.address() as AddressInfo).port}/`
+  })
+  afterAll(() => {
+    server.close()
+    answering.closeAllConnections()
+  })
+
+  test.skipIf(!has(program, version))('refuses our leaf without the files and takes it with them', async () => {
+    const { environment } = await writeTrustFiles({ directory, caPem })
+    const { PATH, HOME } = process.env
+    const fetchWith = (trust: Readonly<Record<string, string>>) =>
+      run(program, command(url), { env: { PATH, HOME, ...trust } })
+    await expect(fetchWith({})).rejects.toThrow(/certificate|certification/i)
+    expect((await fetchWith(environment)).stdout).toContain('hello')
+  })
+})
