@@ -7,7 +7,7 @@ import type { Outcome } from './outcome.ts'
 import { createEngine } from './rule-engine.ts'
 import { View } from './view.ts'
 
-export interface ConditionExplained {
+interface ConditionExplained {
   /** Key of the rule, such as `methods` or `query.role`. */
   readonly key: string
   readonly expected: string
@@ -15,7 +15,7 @@ export interface ConditionExplained {
   readonly outcome: Outcome
 }
 
-export interface RuleExplained {
+interface RuleExplained {
   readonly rule: string
   readonly effect: Effect
   readonly mode: 'enforce' | 'shadow'

@@ -3,7 +3,7 @@
 import { type Glob, globOfParts } from './glob.ts'
 
 /** A path in the form in which it is compared. */
-export class ReadPath {
+class ReadPath {
   readonly text: string
   #segments: readonly string[] | undefined
 

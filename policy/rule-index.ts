@@ -5,7 +5,7 @@ import { HostIndex, type PolicyDestination, serves } from './hosts.ts'
 import type { View } from './view.ts'
 
 /** Rules that are filed under the same destination and agent, each list in the order of the file. */
-export interface Drawer {
+interface Drawer {
   readonly allows: CompiledRule[]
   readonly denies: CompiledRule[]
   readonly shadows: CompiledRule[]

@@ -4,6 +4,7 @@ import { parseSpiffeId } from '../../certs/spiffe-id.ts'
 import { compile } from '../../policy/compile.ts'
 import { holds } from '../../policy/compiled-rule.ts'
 import type { Question } from '../../policy/engine.ts'
+import { explain, renderExplanation } from '../../policy/explain.ts'
 import type { PolicyDestination } from '../../policy/hosts.ts'
 import { createEngine } from '../../policy/rule-engine.ts'
 import type { Rule } from '../../policy/settings.ts'
@@ -145,6 +146,46 @@ describe('a decision', () => {
     const wide = destination('wide', ['*.example'])
     const allow = { allow: { agents: [researcher], to: ['wide', 'crm'] } }
     expect(engineOf([allow], [wide, crm]).decide(question())).toMatchObject({ verdict: 'allow', destination: 'crm' })
+  })
+})
+
+describe('a hostile request', () => {
+  const hostile = fc.oneof(fc.string({ unit: 'binary', maxLength: 40 }), fc.string({ maxLength: 40 }))
+  const rules: Rule[] = [
+    { deny: { paths: ['/admin/**', '/*a*b*/x'], query: { a: '*x*' }, headers: { 'X-A': 'x*y' } } },
+    { deny: {}, when: 'request.headers.exists(k, request.headers[k].contains("evil")) && request.path.glob("*a*")' },
+    {
+      allow: { agents: ['spiffe://acme.example/*'], to: ['x', 'below-x'], principals: ['user:*@*'], paths: ['/**/a*'] },
+      when: 'request.query_all.all(k, request.query_all[k].size() < 3) && request.path.split("/").size() > 1',
+      limit: '5/second per agent',
+      requires: ['a'],
+    },
+  ]
+
+  it('gets an answer all the same, and so does whoever asks for the reason', () => {
+    const policy = compile({ rules, destinations: world })
+    const engine = createEngine(policy)
+    const request = fc.record({
+      method: hostile,
+      scheme: fc.constantFrom('http' as const, 'https' as const),
+      host: fc.oneof(hostile, fc.constantFrom(...hosts)),
+      port: fc.integer({ min: 0, max: 65_535 }),
+      path: hostile.map((path) => `/${path}`),
+      query: hostile.map((query) => `?${query}`),
+      headers: fc.array(hostile, { maxLength: 7 }),
+    })
+    fc.assert(
+      fc.property(request, hostile, fc.array(hostile, { maxLength: 3 }), (each, id, scopes) => {
+        const asked = question({
+          request: each,
+          principal: { kind: 'user', id },
+          chain: { depth: 1, agents: [id], scopes: [scopes] },
+        })
+        expect(['allow', 'deny']).toContain(engine.decide(asked).verdict)
+        expect(renderExplanation(explain(policy, asked))).toMatch(/^(?:ALLOW|DENY)/)
+      }),
+      { numRuns: 1_000 },
+    )
   })
 })
 
