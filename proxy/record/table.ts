@@ -44,35 +44,24 @@ export function table({ width, paint }: TableOptions): Table {
   }
 }
 
-/** The request gets what the others leave; under 100 columns the credential goes. */
+/** The request gets what the others leave; under 130 columns the credential goes, under 100 the duration too. */
 function layout(width: number | undefined): Column[] {
-  const narrow = width !== undefined && width < 100
-  const time: Column = { title: 'TIME', width: width === undefined ? 24 : 8, cell: timeOf(width) }
-  const id: Column = { title: 'ID', width: 8, cell: ({ id }) => id.slice(-8) }
-  const agent: Column = {
-    title: 'AGENT',
-    width: narrow ? 12 : 16,
-    cell: ({ caller }) => (caller === undefined ? '-' : shortAgent(caller.spiffe_id)),
-  }
-  const status: Column = { title: 'STATUS', width: 6, cell: statusOf }
-  const verdict: Column = { title: 'VERDICT', width: narrow ? 18 : 28, cell: verdictOf }
-  const credential: Column = { title: 'CREDENTIAL', width: 16, cell: credentialOf }
-  const took: Column = {
-    title: 'TOOK',
-    width: 7,
-    right: true,
-    cell: ({ ms }) => (ms === undefined ? '' : spanOfTime(ms.total)),
-  }
-  const others = narrow
-    ? [time, id, agent, status, verdict, took]
-    : [time, id, agent, status, verdict, credential, took]
-  const taken = others.reduce((sum, column) => sum + column.width + gap, 0)
-  const request: Column = {
-    title: 'REQUEST',
-    width: width === undefined ? 48 : Math.max(16, width - taken),
-    cell: requestOf,
-  }
-  return [time, id, agent, request, ...others.slice(3)]
+  const room = width ?? Number.POSITIVE_INFINITY
+  const narrow = room < 100
+  const before: Column[] = [
+    { title: 'TIME', width: width === undefined ? 24 : 8, cell: timeOf(width) },
+    { title: 'ID', width: 8, cell: ({ id }) => id.slice(-8) },
+    { title: 'AGENT', width: narrow ? 10 : 14, cell: agentOf },
+  ]
+  const after: Column[] = [
+    { title: 'ST', width: 3, cell: statusOf },
+    { title: 'VERDICT', width: narrow ? 16 : 24, cell: verdictOf },
+    ...(room < 130 ? [] : [{ title: 'CREDENTIAL', width: 16, cell: credentialOf }]),
+    ...(narrow ? [] : [{ title: 'TOOK', width: 7, right: true as const, cell: tookOf }]),
+  ]
+  const taken = [...before, ...after].reduce((sum, column) => sum + column.width + gap, 0)
+  const request = { title: 'REQUEST', width: width === undefined ? 48 : Math.max(16, width - taken), cell: requestOf }
+  return [...before, request, ...after]
 }
 
 const timeOf =
@@ -83,6 +72,10 @@ const timeOf =
 const two = (value: number) => String(value).padStart(2, '0')
 
 const clock = (date: Date) => `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+
+const agentOf = ({ caller }: AuditRecord) => (caller === undefined ? '-' : shortAgent(caller.spiffe_id))
+
+const tookOf = ({ ms }: AuditRecord) => (ms === undefined ? '' : spanOfTime(ms.total))
 
 function statusOf({ response }: AuditRecord): string {
   return response?.status === undefined ? '-' : String(response.status)
