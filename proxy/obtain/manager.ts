@@ -31,6 +31,8 @@ export interface ManagerOptions {
 const mostMinted = 10_000
 /** Revocations under way at once. */
 const revokers = 16
+/** Milliseconds that sources may take to end what must not be broken off, such as the spending of a refresh token. */
+const longestFarewell = 10_000
 
 interface Managed {
   readonly provider: CredentialProvider
@@ -122,7 +124,7 @@ export class CredentialManager implements Credentials {
     for (const { cache } of managed) cache.close()
     const providers = new Set(managed.map(({ provider }) => provider))
     await this.#revoke(this.#mintedBy(providers), AbortSignal.timeout(this.#revokeTimeout))
-    for (const provider of providers) provider.close?.()
+    await within(Promise.all(Array.from(providers, (provider) => provider.close?.())), longestFarewell)
   }
 
   #mintedBy(providers: ReadonlySet<CredentialProvider>): [Lease, CredentialProvider][] {
@@ -140,9 +142,16 @@ export class CredentialManager implements Credentials {
         await provider.revoke?.(lease, signal).catch(() => {})
       }
     }
-    const timeout = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    await Promise.race([Promise.all(Array.from({ length: revokers }, work)), timeout])
+    await within(Promise.all(Array.from({ length: revokers }, work)), this.#revokeTimeout)
   }
+}
+
+/** Waits for work that does not fail, but not for longer than that. */
+async function within(work: Promise<unknown>, milliseconds: number): Promise<void> {
+  const timer = Promise.withResolvers<void>()
+  const timeout = setTimeout(timer.resolve, milliseconds)
+  await Promise.race([work, timer.promise])
+  clearTimeout(timeout)
 }
 
 function hasExpired({ expiresAt }: Lease, now: number): boolean {

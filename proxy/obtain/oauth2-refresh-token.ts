@@ -25,6 +25,9 @@ export const refreshTokenSchema = z
   .superRefine(checkServer)
   .describe('An access token from a refresh token in a file (RFC 6749 §6).')
 
+/** Once a refresh token is sent, the answer is all that is left of the grant: nobody stops waiting for it but the call's own time-out. */
+const unstoppable = new AbortController().signal
+
 type Settings = z.output<typeof refreshTokenSchema>
 
 export class RefreshTokenProvider implements CredentialProvider {
@@ -36,6 +39,8 @@ export class RefreshTokenProvider implements CredentialProvider {
   #ended: string | undefined
   /** One that was given but could not be written; `instead` is what the file still holds. */
   #unwritten: { readonly instead: string; readonly refreshToken: string } | undefined
+
+  #underWay: Promise<unknown> = Promise.resolve()
 
   constructor(name: string, settings: Settings, surroundings: Surroundings) {
     this.#name = name
@@ -49,14 +54,17 @@ export class RefreshTokenProvider implements CredentialProvider {
 
   /** In turn for each file: a refresh token that is used twice counts as stolen, and the server ends the grant (RFC 9700 §4.14). */
   obtain(_need: Need, signal: AbortSignal): Promise<Lease> {
-    return inTurn(this.#path, () => this.#refresh(signal))
+    const refresh = inTurn(this.#path, () => this.#refresh(signal))
+    this.#underWay = refresh.catch(() => {})
+    return refresh
   }
 
   revoke(lease: Lease, signal: AbortSignal): Promise<void> {
     return this.#server.revoke(lease.secret.reveal(), signal)
   }
 
-  close(): void {
+  async close(): Promise<void> {
+    await this.#underWay
     this.#server.close()
   }
 
@@ -74,7 +82,7 @@ export class RefreshTokenProvider implements CredentialProvider {
       this.#unwritten = undefined
       return this.#refresh(signal)
     }
-    const token = await this.#spend(refreshToken, signal)
+    const token = await this.#spend(refreshToken)
     if (token.refreshToken !== undefined && token.refreshToken !== refreshToken) {
       this.#unwritten = { instead: stored, refreshToken: token.refreshToken }
       await replacement.commit(token.refreshToken)
@@ -83,7 +91,7 @@ export class RefreshTokenProvider implements CredentialProvider {
     return tokenLease(this.#name, this.kind, token)
   }
 
-  async #spend(refreshToken: string, signal: AbortSignal) {
+  async #spend(refreshToken: string) {
     try {
       return await this.#server.token(
         [
@@ -91,7 +99,7 @@ export class RefreshTokenProvider implements CredentialProvider {
           ['refresh_token', refreshToken],
         ],
         { exchange: false, requestedTokenType: undefined, grantEnded: 'consent_required' },
-        signal,
+        unstoppable,
       )
     } catch (error) {
       if (error instanceof Refusal && error.reason === 'consent_required') this.#ended = refreshToken

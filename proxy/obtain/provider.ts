@@ -39,7 +39,8 @@ export interface CredentialProvider {
   watch?(changed: () => void): void
   /** What of a need makes two leases different, so that one is never served for the other; '' where one serves all. */
   partition(need: Need): string
-  close?(): void
+  /** Ends watches and connections. Resolves when what must not be broken off has been done. */
+  close?(): void | Promise<void>
 }
 
 /** Hands out leases: cache, single flight, refresh. Implemented by `obtain/manager.ts`. */

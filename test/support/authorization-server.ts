@@ -7,13 +7,11 @@ import { Readable } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { exportJWK, generateKeyPair, type JSONWebKeySet, type JWK } from 'jose'
 import type { Context, ResourceServerInfo } from 'oidc-provider'
-import { type Identity, makeAuthority } from './authorization-server/certificates.ts'
 import { loadOidcProvider } from './authorization-server/load.ts'
 import { admitSpiffeClient, passOf, type SpiffeTrust } from './authorization-server/spiffe-client.ts'
 import { addTokenExchange, exchangedClaims, type TrustedIssuer } from './authorization-server/token-exchange.ts'
 import { TokenStore } from './authorization-server/token-store.ts'
-
-export { type Authority, makeAuthority } from './authorization-server/certificates.ts'
+import { makeAuthority, makeServerCertificate } from './pki.ts'
 
 export const exchangeGrant = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
@@ -52,8 +50,6 @@ export interface AuthorizationServerOptions {
   readonly trusted?: readonly TrustedIssuer[]
   /** PEM of the authorities of client certificates. */
   readonly clientAuthorities?: readonly string[]
-  /** PEM of certificate and key for 127.0.0.1 and localhost; made here without it. */
-  readonly identity?: Identity
   readonly port?: number
 }
 
@@ -91,10 +87,9 @@ export interface RefreshGrant {
 }
 
 export async function startAuthorizationServer(options: AuthorizationServerOptions): Promise<AuthorizationServer> {
-  const identity = options.identity ?? (await loopbackIdentity())
+  const authority = makeAuthority()
   const server = createServer({
-    key: identity.key,
-    cert: identity.chain,
+    ...makeServerCertificate(authority, ['127.0.0.1', 'localhost']),
     requestCert: true,
     rejectUnauthorized: false,
     ca: [...(options.clientAuthorities ?? [])],
@@ -134,7 +129,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
     issuer,
     tokenEndpoint: `${issuer}/token`,
     revocationEndpoint: `${issuer}/token/revocation`,
-    ca: identity.ca,
+    ca: authority.pem,
     keys: { keys: [signing.publicJwk] },
     calls,
     get tokenCalls() {
@@ -157,11 +152,6 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       await once(server, 'close')
     },
   }
-}
-
-async function loopbackIdentity(): Promise<Identity> {
-  const authority = await makeAuthority('Loopback test authority')
-  return authority.issue({ ips: ['127.0.0.1'], names: ['localhost'] })
 }
 
 async function signingKey(): Promise<{ privateJwk: JWK; publicJwk: JWK }> {

@@ -1,6 +1,5 @@
 // The part of oidc-provider that the tests use; the package brings no types.
 declare module 'oidc-provider' {
-  import type { X509Certificate } from 'node:crypto'
   import type { IncomingMessage, ServerResponse } from 'node:http'
   import type { TLSSocket } from 'node:tls'
 
@@ -82,6 +81,4 @@ declare module 'oidc-provider' {
       description?: string,
     ) => Error
   >
-
-  export type CertificateOf = (context: Context) => X509Certificate | undefined
 }

@@ -1,6 +1,5 @@
 // Signs the short-lived assertions that the proxy makes itself (RFC 7523).
 import { createPrivateKey, type KeyObject, randomUUID } from 'node:crypto'
-import { SignJWT } from 'jose'
 import { Refusal } from '../../refusal.ts'
 
 export interface Assertion {
@@ -28,6 +27,8 @@ export async function signAssertion(assertion: Assertion, signer: Signer): Promi
   const { key, keyId } = readKey(signer.key)
   const kid = signer.keyId ?? keyId
   const issuedAt = Math.floor(assertion.now / 1000)
+  // At its first use, for it costs each start 20 ms otherwise, and few configurations sign.
+  const { SignJWT } = await import('jose')
   try {
     return await new SignJWT({})
       .setProtectedHeader({ alg: signer.algorithm ?? algorithmOf(key), ...(kid === undefined ? {} : { kid }) })

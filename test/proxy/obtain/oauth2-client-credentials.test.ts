@@ -4,16 +4,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { certificatePem } from '../../../certs/pem.ts'
 import { CredentialManager } from '../../../proxy/obtain/manager.ts'
 import type { CredentialProvider, Lease } from '../../../proxy/obtain/provider.ts'
 import { createProvider } from '../../../proxy/obtain/providers.ts'
 import { credentialSchema } from '../../../proxy/obtain/settings.ts'
 import type { Surroundings } from '../../../proxy/obtain/surroundings.ts'
-import {
-  type AuthorizationServer,
-  makeAuthority,
-  startAuthorizationServer,
-} from '../../support/authorization-server.ts'
+import { type AuthorizationServer, startAuthorizationServer } from '../../support/authorization-server.ts'
+import { keyPem, makeAuthority, makeSvid } from '../../support/pki.ts'
 import { makeTrustDomain, ownId, surroundingsOf, type TrustDomain } from './surroundings.ts'
 import { needOf, never, refusalOf } from './world.ts'
 
@@ -145,9 +143,9 @@ describe('the server refuses, and the code alone is told', () => {
   })
 
   it('a certificate of an authority that it does not trust', async () => {
-    const { chain, key } = await (await makeAuthority('Strange')).issue({ uris: [ownId] })
-    await writeFile(join(folder, 'strange.crt'), chain)
-    await writeFile(join(folder, 'strange.key'), key)
+    const { certificate, key } = makeSvid(makeAuthority(), ownId)
+    await writeFile(join(folder, 'strange.crt'), certificatePem(certificate))
+    await writeFile(join(folder, 'strange.key'), keyPem(key))
     const client = {
       id: 'spiffe-id',
       auth: 'tls_client_auth',
@@ -256,7 +254,7 @@ describe('a client proves itself', () => {
     for (let round = 0; round < 2; round += 1) {
       expect(await claimsOf(await provider.obtain(needOf(), never))).toMatchObject({ client_id: ownId })
       certificates.push(server.calls.at(-1)?.certificate)
-      await domain.rotate()
+      domain.rotate()
     }
     expect(certificates[0]).toBeDefined()
     expect(certificates[1]).not.toBe(certificates[0])

@@ -10,13 +10,10 @@ import { CredentialManager } from '../../../proxy/obtain/manager.ts'
 import type { CredentialProvider } from '../../../proxy/obtain/provider.ts'
 import { createProvider } from '../../../proxy/obtain/providers.ts'
 import { credentialSchema } from '../../../proxy/obtain/settings.ts'
-import {
-  type AuthorizationServer,
-  makeAuthority,
-  startAuthorizationServer,
-} from '../../support/authorization-server.ts'
+import { type AuthorizationServer, startAuthorizationServer } from '../../support/authorization-server.ts'
+import { makeAuthority, makeServerCertificate } from '../../support/pki.ts'
 import { surroundingsOf } from './surroundings.ts'
-import { needOf, never, refusalOf } from './world.ts'
+import { gate, needOf, never, refusalOf } from './world.ts'
 
 const crm = 'https://api.crm.example/'
 
@@ -69,6 +66,31 @@ function providerOf(settings: Record<string, unknown> = {}): CredentialProvider 
   )
   providers.push(provider)
   return provider
+}
+
+/** A token server that rotates, and does as it is told before it answers. */
+async function rotatingServer(before: (calls: number) => Promise<void>) {
+  const authority = makeAuthority()
+  const spent: (string | null)[] = []
+  const rotating = createServer(makeServerCertificate(authority, ['127.0.0.1']), async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += chunk
+    spent.push(new URLSearchParams(body).get('refresh_token'))
+    await before(spent.length)
+    response.writeHead(200, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ access_token: 'a', token_type: 'Bearer', refresh_token: `next-${spent.length}` }))
+  }).listen(0, '127.0.0.1')
+  await once(rotating, 'listening')
+  const ca = join(folder, 'rotating.pem')
+  await writeFile(ca, authority.pem)
+  return {
+    settings: { tokenEndpoint: `https://127.0.0.1:${(rotating.address() as AddressInfo).port}/`, ca: [ca] },
+    spent,
+    close: () => {
+      rotating.closeAllConnections()
+      rotating.close()
+    },
+  }
 }
 
 const stored = async () => (await readFile(path, 'utf8')).trim()
@@ -172,26 +194,36 @@ describe('a rotated token', () => {
   })
 })
 
-it('a token that could not be written is kept, written at the next call, and spent then', async () => {
-  const identity = await (await makeAuthority('Rotating')).issue({ ips: ['127.0.0.1'] })
-  const spent: (string | null)[] = []
-  const rotating = createServer({ key: identity.key, cert: identity.chain }, async (request, response) => {
-    let body = ''
-    for await (const chunk of request) body += chunk
-    spent.push(new URLSearchParams(body).get('refresh_token'))
-    if (spent.length === 1) {
-      // A folder in its place: what was ready to be put there cannot be.
-      await rm(path)
-      await mkdir(path)
-    }
-    response.writeHead(200, { 'content-type': 'application/json' })
-    response.end(JSON.stringify({ access_token: 'a', token_type: 'Bearer', refresh_token: `next-${spent.length}` }))
-  }).listen(0, '127.0.0.1')
-  await once(rotating, 'listening')
-  await writeFile(join(folder, 'rotating.pem'), identity.ca)
+it('a token that is being spent is waited for and kept, though the proxy ends', async () => {
+  const reached = gate()
+  const answer = gate()
+  const slow = await rotatingServer(async () => {
+    reached.open()
+    await answer.closed
+  })
   await writeFile(path, 'first')
-  const tokenEndpoint = `https://127.0.0.1:${(rotating.address() as AddressInfo).port}/`
-  const provider = providerOf({ issuer: undefined, tokenEndpoint, ca: [join(folder, 'rotating.pem')] })
+  const provider = providerOf({ issuer: undefined, ...slow.settings })
+  const manager = new CredentialManager(new Map([['crm-token', { provider, ttl: undefined }]]), { clock: Date.now })
+  const waiting = refusalOf(manager.obtain('crm-token', needOf(), never))
+  await reached.closed
+  const closed = manager.close()
+  expect((await waiting).reason).toBe('shutting_down')
+  answer.open()
+  await closed
+  expect(await stored()).toBe('next-1')
+  expect(slow.spent).toEqual(['first'])
+  slow.close()
+})
+
+it('a token that could not be written is kept, written at the next call, and spent then', async () => {
+  const rotating = await rotatingServer(async (calls) => {
+    if (calls > 1) return
+    // A folder in its place: what was ready to be put there cannot be.
+    await rm(path)
+    await mkdir(path)
+  })
+  await writeFile(path, 'first')
+  const provider = providerOf({ issuer: undefined, ...rotating.settings })
 
   const refusal = await refusalOf(provider.obtain(needOf(), never))
   expect(refusal.reason).toBe('credential_unavailable')
@@ -199,9 +231,8 @@ it('a token that could not be written is kept, written at the next call, and spe
   await rm(path, { recursive: true })
   await writeFile(path, 'first')
   expect((await provider.obtain(needOf(), never)).secret.reveal()).toBe('a')
-  expect(spent).toEqual(['first', 'next-1'])
+  expect(rotating.spent).toEqual(['first', 'next-1'])
   expect(await stored()).toBe('next-2')
-  rotating.closeAllConnections()
   rotating.close()
 })
 

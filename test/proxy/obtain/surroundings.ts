@@ -1,13 +1,12 @@
 // The world that OAuth providers get in tests: real connections, a real key for the proxy's identity, the real clock.
-import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { exportJWK, generateKeyPair, type JSONWebKeySet, SignJWT } from 'jose'
 import { Agent } from 'undici'
-import type { SvidSource, X509Svid } from '../../../certs/source.ts'
-import type { SpiffeId } from '../../../certs/spiffe-id.ts'
+import type { SvidSource } from '../../../certs/source.ts'
+import { parseSpiffeId } from '../../../certs/spiffe-id.ts'
 import type { Surroundings } from '../../../proxy/obtain/surroundings.ts'
-import { type Authority, makeAuthority } from '../../support/authorization-server.ts'
+import { makeAuthority, ownSvid } from '../../support/pki.ts'
 
-export const ownId = 'spiffe://acme.example/ns/agents/sa/postern' as SpiffeId
+export const ownId = parseSpiffeId('spiffe://acme.example/ns/agents/sa/postern')
 
 export function surroundingsOf(changes: Partial<Surroundings> = {}): Surroundings {
   return {
@@ -33,18 +32,18 @@ export interface TrustDomain {
   /** PEM of its X.509 root. */
   readonly ca: string
   /** Issues the X509-SVID anew. */
-  rotate(): Promise<void>
+  rotate(): void
 }
 
 export async function makeTrustDomain(): Promise<TrustDomain> {
-  const authority = await makeAuthority('acme.example')
+  const authority = makeAuthority()
   const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
-  let current = await issue(authority)
+  let current = ownSvid(authority, ownId)
   return {
     keys: { keys: [{ ...(await exportJWK(publicKey)), kid: 'jwt', alg: 'ES256' }] },
-    ca: authority.ca,
-    rotate: async () => {
-      current = await issue(authority)
+    ca: authority.pem,
+    rotate: () => {
+      current = ownSvid(authority, ownId)
     },
     svids: {
       svid: () => current,
@@ -60,10 +59,4 @@ export async function makeTrustDomain(): Promise<TrustDomain> {
       async *updates() {},
     },
   }
-}
-
-async function issue(authority: Authority): Promise<X509Svid> {
-  const { chain, key } = await authority.issue({ uris: [ownId] })
-  const leaf = new X509Certificate(chain)
-  return { id: ownId, chain: [leaf.raw], key: createPrivateKey(key), expiresAt: Date.parse(leaf.validTo) }
 }

@@ -1,6 +1,6 @@
 // What the tests of this room have in common: a need, a clock that is set by hand, a provider that does as it is told.
 import { setMaxListeners } from 'node:events'
-import type { SpiffeId } from '../../../certs/spiffe-id.ts'
+import { parseSpiffeId } from '../../../certs/spiffe-id.ts'
 import type { Destination, HostName } from '../../../proxy/exchange.ts'
 import type { CredentialProvider, Lease, Need } from '../../../proxy/obtain/provider.ts'
 import { type Reason, Refusal } from '../../../proxy/refusal.ts'
@@ -11,7 +11,7 @@ export const never = new AbortController().signal
 setMaxListeners(0, never)
 
 export function needOf(caller = 'spiffe://acme.example/ns/agents/sa/researcher'): Need {
-  const id = caller as SpiffeId
+  const id = parseSpiffeId(caller)
   return {
     caller: { id, proofs: ['x509-svid'] },
     principal: { kind: 'agent', id },

@@ -2,7 +2,7 @@
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
 import type { RegisteredClient } from '../authorization-server.ts'
 
-export const spiffeAssertion = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
+const spiffeAssertion = 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe'
 
 /** Whose JWT-SVIDs are believed; asked at each request. */
 export interface SpiffeTrust {

@@ -10,7 +10,7 @@ import { tokenLease } from '../../../../proxy/obtain/oauth2/token-lease.ts'
 import { TokenServer } from '../../../../proxy/obtain/oauth2/token-server.ts'
 import { credentialSchema } from '../../../../proxy/obtain/settings.ts'
 import { Refusal } from '../../../../proxy/refusal.ts'
-import { makeAuthority } from '../../../support/authorization-server.ts'
+import { makeAuthority, makeServerCertificate } from '../../../support/pki.ts'
 import { surroundingsOf } from '../surroundings.ts'
 import { never, refusalOf } from '../world.ts'
 
@@ -21,15 +21,15 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 let folder: string
 let caFile: string
-let identity: { chain: string; key: string; ca: string }
+const authority = makeAuthority()
+const identity = makeServerCertificate(authority, ['127.0.0.1', 'localhost'])
 const running: { close(): Promise<void> }[] = []
 const openServers: TokenServer[] = []
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'postern-lying-'))
   caFile = join(folder, 'ca.pem')
-  identity = await (await makeAuthority('Lying')).issue({ ips: ['127.0.0.1'], names: ['localhost'] })
-  await writeFile(caFile, identity.ca)
+  await writeFile(caFile, authority.pem)
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
 afterEach(async () => {
@@ -38,7 +38,7 @@ afterEach(async () => {
 })
 
 async function serve(handler: Handler): Promise<string> {
-  const server = createTlsServer({ key: identity.key, cert: identity.chain }, handler)
+  const server = createTlsServer(identity, handler)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   running.push({
