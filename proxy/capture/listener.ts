@@ -37,6 +37,8 @@ export interface ListenerOptions {
   readonly now: () => number
   /** The kernel's word on the other end of a UNIX socket, where it can be asked. */
   readonly peerCredentials: (socket: Socket) => PeerCredentials | undefined
+  /** Told of each connection. */
+  readonly onAccept?: () => void
 }
 
 /** Limits of a head and of patience; `docs/limits.md` says what each does. */
@@ -110,6 +112,11 @@ export class Listener {
     })
   }
 
+  /** Connections open now. */
+  get connections(): number {
+    return this.#open.size
+  }
+
   /** Replaces the certificate for handshakes to come. */
   present(tls: TlsOptions): void {
     if ('setSecureContext' in this.#front)
@@ -131,7 +138,8 @@ export class Listener {
   }
 
   #accept(socket: Socket | TLSSocket): void {
-    const { name, accept, now, peerCredentials } = this.#options
+    const { name, accept, now, peerCredentials, onAccept } = this.#options
+    onAccept?.()
     socket.on('error', () => socket.destroy())
     this.#open.add(socket)
     socket.once('close', () => this.#open.delete(socket))

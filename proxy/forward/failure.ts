@@ -11,11 +11,15 @@ export function refusalOf(error: Error): Refusal {
 
 function reasonOf(error: Error, code: string): Reason {
   if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) return 'upstream_timeout'
-  if (error instanceof errors.HTTPParserError || error instanceof errors.HeadersOverflowError)
+  if (
+    error instanceof errors.HTTPParserError ||
+    error instanceof errors.HeadersOverflowError ||
+    error instanceof errors.ResponseContentLengthMismatchError
+  ) {
     return 'upstream_protocol'
+  }
   if (error instanceof errors.RequestContentLengthMismatchError) return 'bad_request'
-  if (error instanceof errors.ResponseContentLengthMismatchError || error instanceof errors.SocketError)
-    return 'upstream_closed'
+  if (error instanceof errors.SocketError) return 'upstream_closed'
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'upstream_closed'
   if (code === 'ETIMEDOUT') return 'upstream_timeout'
   return 'internal_error'
