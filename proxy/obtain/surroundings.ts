@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import type { SvidSource } from '../../certs/source.ts'
 
 /** How token servers may be connected to. Two equal ones may share connections. */
-export interface TokenConnection {
+interface TokenConnection {
   /** PEM of extra certification authorities, besides the system's. */
   readonly ca: readonly string[]
   /** CIDR ranges of special-purpose addresses that are meant; public ones need no mention. */

@@ -54,7 +54,7 @@ export interface AuthorizationServerOptions {
 }
 
 /** One request to an endpoint that takes forms, as it came. */
-export interface RecordedCall {
+interface RecordedCall {
   readonly path: string
   readonly form: URLSearchParams
   readonly authorization: string | undefined
@@ -79,7 +79,7 @@ export interface AuthorizationServer extends AsyncDisposable {
   knows(token: string): boolean
 }
 
-export interface RefreshGrant {
+interface RefreshGrant {
   readonly client: string
   readonly account: string
   readonly resource: string

@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { Refusal } from '../../refusal.ts'
 
 /** Bytes of an answer's body. */
-export const largestAnswer = 65_536
+const largestAnswer = 65_536
 
 export interface Call {
   readonly url: string

@@ -52,7 +52,7 @@ describe('refuses, and names the path', () => {
 
   it('when it is a FIFO, without waiting for its writer', async () => {
     const path = join(folder, 'fifo')
-    execFileSync('mkfifo', [path])
+    execFileSync('sh', ['-c', 'mkfifo "$0"', path])
     expect(await detailOf(path)).toBe(`${path} is not a regular file`)
   })
 

@@ -5,6 +5,8 @@ import { join } from 'node:path'
 import { createLocalJWKSet, decodeJwt, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { certificatePem } from '../../../certs/pem.ts'
+import { createResolver } from '../../../proxy/forward/resolver.ts'
+import { guardedDispatcher } from '../../../proxy/forward/undici.ts'
 import { CredentialManager } from '../../../proxy/obtain/manager.ts'
 import type { CredentialProvider, Lease } from '../../../proxy/obtain/provider.ts'
 import { createProvider } from '../../../proxy/obtain/providers.ts'
@@ -278,6 +280,25 @@ it('sends audiences and further parameters', async () => {
 it('tells the scope that was granted, where it is narrower', async () => {
   const client = { id: 'post', auth: 'client_secret_post', secret: '${env:POST}' }
   expect((await obtain({ client, scopes: ['contacts.read', 'contacts.write'] })).scopes).toEqual(['contacts.read'])
+})
+
+describe('behind the address guard of the upstreams', () => {
+  const client = { id: 'basic', auth: 'client_secret_basic', secret: '${env:BASIC}' }
+  const dispatcher: Surroundings['dispatcher'] = (connection) =>
+    guardedDispatcher({ ...connection, patience: 2_000 }, createResolver({}), () => false)
+
+  it('a token server at a private address that nobody named is not connected to', async () => {
+    const refusal = await refusalOf(obtain({ client }, { dispatcher }))
+    expect(refusal.reason).toBe('credential_unavailable')
+    expect(refusal.detail).toMatch(/was not connected to: blocked_address: 127\.0\.0\.1 resolves to/)
+  })
+
+  it('one at an address that is named is, with a client certificate too', async () => {
+    const addresses = ['127.0.0.1/32']
+    expect(await claimsOf(await obtain({ client, addresses }, { dispatcher }))).toMatchObject({ client_id: 'basic' })
+    const lease = await obtain({ client: { auth: 'tls_client_auth' }, addresses }, { dispatcher })
+    expect(await claimsOf(lease)).toMatchObject({ client_id: ownId })
+  })
 })
 
 describe('behind the manager', () => {
