@@ -1,7 +1,7 @@
 // Parts of the configuration that are right by themselves and must fit together.
 // Works on the data as written, so that everything can be told at once, whatever else is wrong.
 import { trustDomainOf } from '../../certs/spiffe-id.ts'
-import { destinationSchema, resolveSchema } from '../forward/settings.ts'
+import { destinationSchema } from '../forward/settings.ts'
 import type { Mistake } from './problems.ts'
 import { boundTo, destinationsOf } from './references.ts'
 import { spiffeId, trustDomain } from './scalars.ts'
@@ -33,7 +33,6 @@ function placesIn(data: unknown): ReadonlyMap<string, Place> {
 function unboundCredentials(data: unknown): Mistake[] {
   const places = placesIn(data)
   const known = new Set(entriesOf(member(data, 'destinations')).map(([name]) => name))
-  const onLoopback = loopback(data)
   const credentials = new Map(entriesOf(member(data, 'credentials')))
   return itemsOf(member(data, 'rules')).flatMap((rule, index) => {
     const path = ['rules', String(index)]
@@ -58,7 +57,7 @@ function unboundCredentials(data: unknown): Mistake[] {
           { path: at, message: `the rule uses \`${use}\`, but nothing can be put into \`${name}\`, which is opaque` },
         ]
       }
-      if (place?.protocol === 'http' && !place.hosts.every(onLoopback)) {
+      if (place?.protocol === 'http' && !place.hosts.every(isLoopback)) {
         return [
           {
             path: at,
@@ -71,16 +70,10 @@ function unboundCredentials(data: unknown): Mistake[] {
   })
 }
 
-/** Whether a host can only be on this machine. */
-function loopback(data: unknown): (host: string) => boolean {
-  const resolved = resolveSchema.safeParse(member(data, 'resolve') ?? {})
-  const addresses = new Map(resolved.success ? Object.entries(resolved.data) : [])
-  const isLoopback = (address: string) => address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address)
-  return (host) =>
-    isLoopback(host) ||
-    host === 'localhost' ||
-    (!host.startsWith('*.') && host.endsWith('.localhost')) ||
-    (addresses.get(host)?.every(isLoopback) ?? false)
+/** Names that mean this machine whatever a resolver says (RFC 6761 §6.3), and its addresses. */
+function isLoopback(host: string): boolean {
+  if (host.startsWith('*.')) return host.endsWith('.localhost')
+  return host === 'localhost' || host.endsWith('.localhost') || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host)
 }
 
 /** A place has one name, or a request would have two destinations. */
@@ -137,21 +130,29 @@ function missingIdentity(data: unknown): Mistake[] {
   ]
 }
 
-/** A variable of the command holds one stand-in: that of one credential, at one place of the request. */
+/** A variable of the command holds one stand-in, and a stand-in is worth something at one destination and place only. */
 function sharedVariables(data: unknown): Mistake[] {
   const holders = new Map<string, string>()
   return itemsOf(member(data, 'rules')).flatMap((rule, index) => {
-    const inject = member(rule, 'inject')
-    const placeholder = member(inject, 'placeholder')
+    const rulePath = ['rules', String(index)]
+    const placeholder = member(member(rule, 'inject'), 'placeholder')
     const env = member(placeholder, 'env')
-    const holder = JSON.stringify([member(rule, 'use'), inject])
-    return (typeof env === 'string' ? [env] : itemsOf(env)).flatMap((variable): Mistake[] => {
+    const path = [...rulePath, 'inject', 'placeholder', 'env']
+    const destinations = destinationsOf(rule, rulePath).map(({ name }) => name)
+    if (env !== undefined && destinations.length > 1) {
+      return [{ path, message: 'a stand-in is for one destination, and this rule names several' }]
+    }
+    const holder = JSON.stringify([
+      member(rule, 'use'),
+      destinations,
+      member(placeholder, 'in'),
+      member(placeholder, 'shape'),
+    ])
+    return [env].flat().flatMap((variable): Mistake[] => {
       if (typeof variable !== 'string') return []
-      const other = holders.get(variable) ?? holder
-      holders.set(variable, other)
-      if (other === holder) return []
-      const path = ['rules', String(index), 'inject', 'placeholder', 'env']
-      return [{ path, message: `an earlier rule puts another stand-in into ${variable}` }]
+      const first = holders.get(variable) ?? holder
+      holders.set(variable, first)
+      return first === holder ? [] : [{ path, message: `an earlier rule puts another stand-in into ${variable}` }]
     })
   })
 }

@@ -75,7 +75,7 @@ async function readText(file: string): Promise<string> {
     // One byte more than is allowed, so that a longer file is noticed without being read.
     bytes = Buffer.concat(await createReadStream(file, { end: maxBytes }).toArray())
   } catch (error) {
-    throw error instanceof ConfigError ? error : fileError(file, cannotRead('it', error), 'unreadable')
+    throw error instanceof ConfigError ? error : fileError(file, cannotRead(error), 'unreadable')
   }
   if (bytes.byteLength > maxBytes) throw fileError(file, `is larger than ${maxBytes} bytes`, 'invalid')
   try {

@@ -78,16 +78,17 @@ async function missingFile(path: string): Promise<string | undefined> {
     await access(path, constants.R_OK)
     return undefined
   } catch (error) {
-    return cannotRead(path, error)
+    return `${path} ${cannotRead(error)}`
   }
 }
 
-export function cannotRead(path: string, error: unknown): string {
+/** Why a file cannot be read, to be put behind its name. */
+export function cannotRead(error: unknown): string {
   const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ENOENT' || code === 'ENOTDIR') return `${path} does not exist`
-  if (code === 'EACCES' || code === 'EPERM') return `${path} may not be read by this user`
-  if (code === 'EISDIR') return `${path} is a folder`
-  return `${path} cannot be read (${typeof code === 'string' ? code : String(error)})`
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'does not exist'
+  if (code === 'EACCES' || code === 'EPERM') return 'may not be read by this user'
+  if (code === 'EISDIR') return 'is a folder'
+  return `cannot be read (${typeof code === 'string' ? code : String(error)})`
 }
 
 const maxPemBytes = 1_048_576
@@ -105,6 +106,6 @@ export async function readAuthorities(path: string): Promise<{ readonly pem: str
     return { pem: `${blocks.join('\n')}\n` }
   } catch (error) {
     const unparsable = error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_OSSL')
-    return { wrong: unparsable ? `${path} holds a certificate that cannot be parsed` : cannotRead(path, error) }
+    return { wrong: unparsable ? `${path} holds a certificate that cannot be parsed` : `${path} ${cannotRead(error)}` }
   }
 }

@@ -5,7 +5,7 @@ import { checkRule, checkRuleNames, nameRules, ruleSchema } from '../../policy/s
 import { listenSchema } from '../capture/settings.ts'
 import type { Destination } from '../exchange.ts'
 import { destinationSchema, resolveSchema } from '../forward/settings.ts'
-import { injectSchema } from '../inject/settings.ts'
+import { injectProblem, injectSchema } from '../inject/settings.ts'
 import { credentialSchema } from '../obtain/settings.ts'
 import { adminSchema, recordsSchema } from '../record/settings.ts'
 import { name, spiffeId, trustDomain } from './scalars.ts'
@@ -17,20 +17,8 @@ const rulesSchema = z
       .extend({ inject: injectSchema.optional() })
       .superRefine(checkRule)
       .superRefine(({ use, inject }, context) => {
-        if (use !== undefined && inject === undefined) {
-          context.addIssue({
-            code: 'custom',
-            path: ['use'],
-            message: 'says which credential, but `inject` does not say where to put it',
-          })
-        }
-        if (use === undefined && inject !== undefined) {
-          context.addIssue({
-            code: 'custom',
-            path: ['inject'],
-            message: 'says where to put a credential, but `use` does not say which',
-          })
-        }
+        const message = injectProblem(use, inject)
+        if (message !== undefined) context.addIssue({ code: 'custom', path: ['inject'], message })
       }),
   )
   .superRefine(checkRuleNames)

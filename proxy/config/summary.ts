@@ -1,0 +1,184 @@
+// What a configuration means, in plain words.
+import { isIPv6 } from 'node:net'
+import type { ListenAddress } from '../capture/settings.ts'
+import type { Config } from './schema.ts'
+
+type Rule = Config['rules'][number]
+type Match = NonNullable<Rule['allow']>
+
+export interface Summary {
+  readonly listeners: readonly { readonly name: string; readonly where: string; readonly callers: readonly string[] }[]
+  readonly rules: readonly RuleSummary[]
+  readonly credentials: readonly {
+    readonly name: string
+    readonly source: string
+    readonly onlyTo: readonly string[]
+  }[]
+  readonly destinations: readonly { readonly name: string; readonly where: readonly string[] }[]
+  readonly records: string
+}
+
+export interface RuleSummary {
+  readonly name: string
+  readonly effect: 'allow' | 'deny'
+  /** Evaluated and recorded, without effect. */
+  readonly shadow: boolean
+  /** One sentence: who may, or may not, do what where. */
+  readonly says: string
+  /** What else must hold, and what goes along. */
+  readonly details: readonly string[]
+}
+
+export function summarize(config: Config): Summary {
+  return {
+    listeners: config.listen.map((listener) => ({
+      name: listener.name,
+      where: `${addressText(listener.address)} (${listener.accept})`,
+      callers: callersOf(listener),
+    })),
+    rules: config.rules.map((rule) => summarizeRule(rule, config)),
+    credentials: Object.entries(config.credentials).map(([name, credential]) => ({
+      name,
+      source: sourceOf(credential),
+      onlyTo: credential.for,
+    })),
+    destinations: Object.values(config.destinations).map(({ name, hosts, ports, protocol, addresses }) => ({
+      name,
+      where: [
+        ...hosts.flatMap((host) => ports.map((port) => urlText(protocol, host, port))),
+        ...(addresses.length === 0 ? [] : [`also at ${addresses.join(', ')}`]),
+      ],
+    })),
+    records: config.records.to === 'stdout' ? 'standard output' : config.records.to,
+  }
+}
+
+export function addressText(address: ListenAddress): string {
+  if (address.kind === 'unix') return `unix://${address.path}`
+  return `${bracketed(address.host)}:${address.port === 0 ? 'any free port' : address.port}`
+}
+
+const bracketed = (host: string) => (isIPv6(host) ? `[${host}]` : host)
+
+const usualPorts: Readonly<Record<string, number>> = { https: 443, http: 80 }
+
+function urlText(protocol: string, host: string, port: number): string {
+  if (protocol === 'opaque') return `${bracketed(host)}:${port} unseen`
+  return `${protocol}://${bracketed(host)}${usualPorts[protocol] === port ? '' : `:${port}`}`
+}
+
+function callersOf({ callers, agent, uids }: Config['listen'][number]): string[] {
+  const lines = callers.flatMap((proof) => {
+    if (proof === 'x509-svid') return ['whoever presents a valid X509-SVID, as the ID in it']
+    if (proof === 'run-token') return ['commands that postern exec starts']
+    return [
+      ...Object.entries(uids ?? {}).map(([uid, id]) => `processes of user ${uid}, as ${id}`),
+      ...(agent === undefined
+        ? []
+        : [`${uids === undefined ? 'any process' : 'any other process'} on this machine, as ${agent}`]),
+    ]
+  })
+  return lines.length === 0 ? ['nobody'] : lines
+}
+
+function summarizeRule(rule: Rule, config: Config): RuleSummary {
+  const effect = rule.allow === undefined ? 'deny' : 'allow'
+  const match = rule.allow ?? rule.deny ?? {}
+  return {
+    name: rule.name,
+    effect,
+    shadow: rule.mode === 'shadow',
+    says: `${subject(match, effect)} ${deed(match, config)}`,
+    details: [...conditionsOf(rule, match), ...goesAlong(rule)],
+  }
+}
+
+function subject({ agents }: Match, effect: 'allow' | 'deny'): string {
+  if (effect === 'allow') return agents === undefined || agents.length === 0 ? 'nobody may' : `${agents.join(', ')} may`
+  return agents === undefined ? 'nobody may' : `${agents.join(', ')} may not`
+}
+
+function deed({ methods, paths, to }: Match, config: Config): string {
+  const names = to === undefined ? [] : typeof to === 'string' ? [to] : to
+  const where = names.length === 0 ? 'anywhere' : `at ${names.join(', ')}`
+  if (names.length > 0 && names.every((name) => config.destinations[name]?.protocol === 'opaque')) {
+    return `open tunnels ${where}`
+  }
+  const objects = paths === undefined ? 'any path' : paths.join(' or ') || 'no path'
+  if (methods === undefined || methods.includes('*')) return `use any method on ${objects} ${where}`
+  return `${methods.join(' or ') || 'use no method on'} ${objects} ${where}`
+}
+
+function conditionsOf(rule: Rule, match: Match): string[] {
+  const values = (kind: string, expected: Match['query']) =>
+    Object.entries(expected ?? {}).map(([key, value]) =>
+      typeof value === 'string' ? `with the ${kind} ${key} like ${value}` : `without the ${kind} ${key}`,
+    )
+  return [
+    ...(match.principals === undefined ? [] : [`on behalf of ${match.principals.join(' or ') || 'nobody'}`]),
+    ...values('query key', match.query),
+    ...values('header', match.headers),
+    ...(rule.when === undefined ? [] : [`when ${rule.when}`]),
+    ...(rule.proof === undefined ? [] : [`proved by ${rule.proof.join(' and ')}`]),
+    ...(rule.requires === undefined ? [] : [`where every hop holds ${rule.requires.join(', ')}`]),
+  ]
+}
+
+function goesAlong({ use, inject, limit }: Rule): string[] {
+  return [
+    ...(use === undefined ? [] : [`carrying ${use} ${placement(inject ?? 'bearer')}`]),
+    ...(inject === 'agent' ? ['with the credential that the agent itself sends'] : []),
+    ...(limit === undefined ? [] : [`at most ${limit}`]),
+  ]
+}
+
+function placement(inject: NonNullable<Rule['inject']>): string {
+  if (typeof inject === 'string') return inject === 'basic' ? 'as basic authorization' : 'as a bearer token'
+  if ('header' in inject) return `in the header ${inject.header}`
+  if ('query' in inject) return `in the query key ${inject.query}`
+  if ('cookie' in inject) return `in the cookie ${inject.cookie}`
+  const variables = [inject.placeholder.env ?? []].flat()
+  const held =
+    variables.length === 0 ? 'that the agent holds' : `that \`postern exec\` puts into ${variables.join(', ')}`
+  return `in the place of a stand-in ${held}`
+}
+
+function sourceOf(credential: Config['credentials'][string]): string {
+  switch (credential.kind) {
+    case 'env':
+      return `from the environment variable ${credential.variable}`
+    case 'file':
+      return `from the file ${credential.path}`
+    case 'exec':
+      return `printed by ${credential.command[0]}`
+    default:
+      return `${credential.kind} from ${credential.tokenEndpoint ?? credential.issuer ?? 'its token server'}`
+  }
+}
+
+/** The summary as lines for a terminal. */
+export function summaryLines(summary: Summary): string[] {
+  const { listeners, rules, credentials, destinations, records } = summary
+  return [
+    ...section('Agents connect at', listeners, ({ name, where, callers }) => [
+      `${name}: ${where}`,
+      ...callers.map(indent),
+    ]),
+    ...section('Rules (any that denies refuses; else the first that allows decides)', rules, (rule) => [
+      `${rule.effect === 'allow' ? '✓' : '✗'} ${rule.name}${rule.shadow ? ' (shadow: without effect)' : ''}`,
+      indent(rule.says),
+      ...rule.details.map((detail) => indent(indent(detail))),
+    ]),
+    ...section('Credentials', credentials, ({ name, source, onlyTo }) => [
+      `${name}: ${source}; only ever sent to ${onlyTo.join(', ')}`,
+    ]),
+    ...section('Destinations', destinations, ({ name, where }) => [`${name}: ${where.join(', ')}`]),
+    `Records go to ${records}.`,
+  ]
+}
+
+const indent = (line: string) => `  ${line}`
+
+function section<Item>(title: string, items: readonly Item[], lines: (item: Item) => string[]): string[] {
+  return [title, ...(items.length === 0 ? ['  none'] : items.flatMap(lines).map(indent)), '']
+}

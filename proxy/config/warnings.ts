@@ -1,0 +1,123 @@
+// What is worth a second look in a configuration that is valid.
+import { isIPv4 } from 'node:net'
+import { AllowedRanges } from '../forward/address.ts'
+import type { Environment } from './outside.ts'
+import type { Mistake } from './problems.ts'
+import type { Config } from './schema.ts'
+import { shadowedRules } from './shadowed.ts'
+
+/** @param environment what credentials of kind `env` are looked up in */
+export function warningsOf(config: Config, environment: Environment): Mistake[] {
+  return [
+    ...identityWarnings(config),
+    ...listenWarnings(config),
+    ...resolveWarnings(config),
+    ...destinationWarnings(config),
+    ...credentialWarnings(config, environment),
+    ...ruleWarnings(config),
+  ]
+}
+
+function identityWarnings({ identity }: Config): Mistake[] {
+  if (identity?.source !== 'embedded') return []
+  return [{ path: ['identity', 'source'], message: 'embedded is for development: nobody else trusts these identities' }]
+}
+
+function listenWarnings({ listen }: Config): Mistake[] {
+  return listen.flatMap(({ callers }, index) => {
+    const path = ['listen', String(index), 'callers']
+    if (callers.length === 0) return [{ path, message: 'nobody can call here, since no proof is accepted' }]
+    if (callers.includes('run-token')) {
+      return [
+        { path, message: 'run tokens are known only where `postern exec` opens the listener; here they prove nothing' },
+      ]
+    }
+    return []
+  })
+}
+
+function resolveWarnings({ resolve, destinations }: Config): Mistake[] {
+  const patterns = Object.values(destinations).flatMap(({ hosts }) => hosts)
+  const covered = (host: string) =>
+    patterns.some((each) => each === host || (each.startsWith('*.') && host.endsWith(each.slice(1))))
+  return Object.keys(resolve)
+    .filter((host) => !covered(host))
+    .map((host) => ({ path: ['resolve', host], atKey: true, message: 'no destination has this host' }))
+}
+
+function destinationWarnings({ destinations, rules }: Config): Mistake[] {
+  const reachable = new Set(rules.flatMap(({ allow }) => [allow?.to ?? []].flat()))
+  return Object.values(destinations).flatMap(({ name, hosts, addresses, echo }): Mistake[] => {
+    const path = ['destinations', name]
+    return [
+      ...(reachable.has(name) ? [] : [{ path, atKey: true, message: 'no rule allows anybody to go here' }]),
+      ...hosts.flatMap((host, index) =>
+        /^\*\.[^.]+$/.test(host)
+          ? [{ path: [...path, 'hosts', String(index)], message: 'everything below a top-level name' }]
+          : [],
+      ),
+      ...addresses.flatMap((range, index) => {
+        const message = rangeWarning(range)
+        return message === undefined ? [] : [{ path: [...path, 'addresses', String(index)], message }]
+      }),
+      ...(echo === 'trusted-echo'
+        ? [{ path: [...path, 'echo'], message: 'answers from here are not looked into for the credential' }]
+        : []),
+    ]
+  })
+}
+
+const guard = new AllowedRanges([])
+
+/** Wider than a network of one site usually is (RFC 1918 §3, RFC 4193 §3.1: /48 a site). */
+const wide = { ipv4: 16, ipv6: 48 } as const
+
+function rangeWarning(range: string): string | undefined {
+  const [address = '', bits] = range.split('/')
+  if (guard.verdict(address).allowed) return 'public addresses need no mention'
+  // All of loopback is one machine.
+  if (address.startsWith('127.') || bits === undefined) return undefined
+  const least = wide[isIPv4(address) ? 'ipv4' : 'ipv6']
+  return Number(bits) < least ? `wider than one network usually is (/${least}); name only what is meant` : undefined
+}
+
+function credentialWarnings({ credentials, rules }: Config, environment: Environment): Mistake[] {
+  const used = new Set(rules.map(({ use }) => use))
+  return Object.entries(credentials).flatMap(([name, credential]): Mistake[] => {
+    const path = ['credentials', name]
+    const visited = new Set(rules.filter(({ use }) => use === name).flatMap(({ allow }) => [allow?.to ?? []].flat()))
+    return [
+      ...(used.has(name) ? [] : [{ path, atKey: true, message: 'no rule uses this credential' }]),
+      ...credential.for.flatMap((destination, index) =>
+        !used.has(name) || visited.has(destination)
+          ? []
+          : [{ path: [...path, 'for', String(index)], message: 'no rule sends this credential there' }],
+      ),
+      ...(credential.kind === 'env' && !environment[credential.variable]
+        ? [{ path: [...path, 'variable'], message: `${credential.variable} is not set here` }]
+        : []),
+    ]
+  })
+}
+
+function ruleWarnings({ rules }: Config): Mistake[] {
+  const shadowed = shadowedRules(rules)
+  return rules.flatMap(({ allow, deny, mode, when }, index): Mistake[] => {
+    const path = ['rules', String(index)]
+    const earlier = shadowed.get(index)
+    return [
+      ...(allow !== undefined && !allow.agents?.length
+        ? [{ path: [...path, 'allow'], atKey: true, message: 'names no agents, so it allows nobody' }]
+        : []),
+      ...(allow !== undefined && !allow.to?.length
+        ? [{ path: [...path, 'allow'], atKey: true, message: 'names no destination, so it allows nothing' }]
+        : []),
+      ...(earlier === undefined
+        ? []
+        : [{ path, message: `never decides, since \`${earlier}\` before it allows all that it would` }]),
+      ...(deny !== undefined && mode !== 'shadow' && when === undefined && Object.keys(deny).length === 0
+        ? [{ path: [...path, 'deny'], atKey: true, message: 'denies everything to everybody' }]
+        : []),
+    ]
+  })
+}
