@@ -1,48 +1,89 @@
-// The `inject` key of a rule: how a credential is written into a request.
+// The `inject` key of a rule: where the credential of the rule is written.
 import { z } from 'zod'
+import { belongsToProxy } from './field-classes.ts'
+import { shapeNames } from './shapes.ts'
 
-const fieldName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, 'the name of a header field')
-const key = z.string().regex(/^[A-Za-z0-9._~[\]-]{1,100}$/, 'a key without characters that need encoding')
-const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'the name of an environment variable')
+const headerName = z
+  .string()
+  .regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, 'the name of a header field')
+  .refine((name) => !belongsToProxy(name), 'this header field is written by the proxy itself')
 
-const header = z
-  .strictObject({
-    header: fieldName.describe('Field that carries the credential.'),
-    prefix: z
-      .string()
-      .regex(/^[\x20-\x7e]{0,100}$/, 'printable ASCII')
-      .optional()
-      .describe('Text before the credential in the field, such as `token `.'),
-  })
-  .describe('In a header field of its own.')
+const queryKey = z.string().regex(/^[A-Za-z0-9._~-]{1,100}$/, 'a key of letters, digits, dots, dashes and underscores')
 
-const query = z.strictObject({ query: key.describe('Key of the query that carries the credential.') })
-const cookie = z.strictObject({ cookie: fieldName.describe('Cookie that carries the credential.') })
+const cookieName = z.string().regex(/^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$/, 'the name of a cookie')
+
+const variable = z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,100}$/, 'the name of an environment variable')
+
+const header = z.strictObject({
+  header: headerName.describe('Name of the header field, such as `X-Api-Key`.'),
+  prefix: z
+    .string()
+    .regex(/^[\x21-\x7e][\x20-\x7e]{0,99}$/, 'visible ASCII characters')
+    .optional()
+    .describe('Stands before the credential, such as `Token ` (with its space). Default: nothing.'),
+})
+
+const query = z.strictObject({
+  query: queryKey.describe('Key in the query of the URL. One that the agent sent itself is taken out.'),
+})
+
+const cookie = z.strictObject({
+  cookie: cookieName.describe('Name of the cookie. One that the agent sent itself is taken out.'),
+})
 
 const placeholder = z.strictObject({
   placeholder: z
     .strictObject({
       in: z
-        .union([z.strictObject({ header: fieldName }), z.strictObject({ query: key })])
-        .default({ header: 'authorization' })
-        .describe('The one place where the stand-in may be sent.'),
-      env: z
-        .union([variable, z.array(variable)])
+        .union([z.strictObject({ header: headerName }), z.strictObject({ query: queryKey })])
         .optional()
-        .describe('Variables in which `postern exec` hands the stand-in to the command, such as `OPENAI_API_KEY`.'),
+        .describe(
+          'The one place where the stand-in is swapped for the credential: `{header: Name}` or `{query: key}`. Default: the header field that goes with `shape`.',
+        ),
+      env: z
+        .union([variable, z.array(variable).min(1)])
+        .optional()
+        .describe('Environment variables that `postern exec` sets to the stand-in, such as `OPENAI_API_KEY`.'),
       shape: z
-        .enum(['plain', 'openai', 'anthropic', 'github'])
-        .or(z.strictObject({ prefix: z.string().regex(/^[A-Za-z0-9_-]{0,40}$/, 'letters, digits, _ and -') }))
-        .default('plain')
-        .describe('What the stand-in looks like, for SDKs that check their key: a known shape, or a prefix.'),
+        .union([
+          z.enum(shapeNames),
+          z.string().regex(/^[A-Za-z0-9_-]{0,31}[-_]$/, 'a name of a shape, or a prefix that ends in - or _'),
+        ])
+        .optional()
+        .describe(
+          'What the stand-in looks like, for SDKs that check: one of the names, or the characters it begins with. Default: `plain`.',
+        ),
     })
-    .describe('The agent holds a stand-in; it is replaced where it belongs, and refused everywhere else.'),
+    .describe('The agent holds an opaque stand-in, which is worth nothing but at its own destination and place.'),
 })
 
 export const injectSchema = z
-  .union([z.enum(['bearer', 'basic']), header, query, cookie, placeholder])
+  .union(
+    [
+      z.literal('bearer').describe('`Authorization: Bearer …` (RFC 6750).'),
+      z.literal('basic').describe('`Authorization: Basic …` (RFC 7617); the credential has a user name too.'),
+      header.describe('A header field of its own.'),
+      query.describe('A key in the query. Last choice: URLs end up in logs.'),
+      cookie.describe('A cookie.'),
+      placeholder.describe('Only where the agent put a stand-in.'),
+      z.literal('placeholder').describe('`{placeholder: {}}`: a plain stand-in in `Authorization`, in no variable.'),
+      z
+        .literal('agent')
+        .describe('For rules without `use`: the credential that the agent itself sends passes. It is recorded.'),
+    ],
+    { error: 'one of bearer, basic, {header: …}, {query: …}, {cookie: …}, {placeholder: …}, placeholder, agent' },
+  )
   .describe(
-    'Where the credential goes: `bearer` or `basic` in Authorization, a header field, a query key, a cookie, or in the place of a stand-in that the agent holds.',
+    'Where the credential is written. Default with `use`: `bearer`. Without `use`, the credentials that the agent sends are taken out.',
   )
 
-export type InjectSettings = z.infer<typeof injectSchema>
+export type Inject = z.output<typeof injectSchema>
+export type Placeholder = z.output<typeof placeholder>['placeholder']
+
+/** What is wrong with the two keys of a rule together; undefined when nothing is. */
+export function injectProblem(use: string | undefined, inject: Inject | undefined): string | undefined {
+  if (use === undefined && inject !== undefined && inject !== 'agent')
+    return 'says where to put a credential, but `use` does not say which'
+  if (use !== undefined && inject === 'agent') return 'lets the credential of the agent pass, so it goes without `use`'
+  return undefined
+}

@@ -1,0 +1,104 @@
+// All that is to be looked for after a request that carried certain secrets. Made once for each secret.
+import type { Secret } from '../secret.ts'
+import { type Form, formsOf, shortestSecret } from './encodings.ts'
+import { EscapeFinder } from './escape-finder.ts'
+import { introduces } from './escapes.ts'
+import { Matcher, type Spans } from './matcher.ts'
+import { Unescaped } from './unescaped.ts'
+
+/** An escaped byte may take so many bytes of the text (`%252525252F`, `\\\\\\\\u002f`) before it is no longer waited for. */
+const mostPerByte = 12
+
+// Used within one call each time, so one serves all.
+const unescaped = new Unescaped()
+
+export class Needles {
+  readonly #asIs: Matcher
+  /** For text without its escapes. The same, unless the secret itself reads as an escape somewhere. */
+  readonly #unescaped: Matcher
+
+  private constructor(make: () => readonly Form[]) {
+    const forms = make()
+    const plain = withoutEscapes(forms)
+    const same =
+      plain.length === forms.length && plain.every(({ bytes }, at) => bytes.length === forms[at]?.bytes.length)
+    this.#asIs = new Matcher(make)
+    this.#unescaped = same || plain.length === 0 ? this.#asIs : new Matcher(() => withoutEscapes(make()))
+  }
+
+  /** @returns undefined when the secrets are too short to be looked for */
+  static of(secrets: readonly Secret[]): Needles | undefined {
+    let node = root
+    for (const secret of secrets) node = node.with(secret)
+    if (node.needles === null) {
+      const make = () => secrets.flatMap((secret) => formsOf(secret.reveal()))
+      node.needles = make().length === 0 ? undefined : new Needles(make)
+    }
+    return node.needles
+  }
+
+  /**
+   * Finds all forms, escaped in whatever way.
+   *
+   * @param found gets the spans, in no order, and some of them twice
+   * @returns where the first form begins that is not complete at the end of the text; the text's length when there is none
+   */
+  find(text: Buffer, found: Spans): number {
+    const end = text.length
+    let open = this.#asIs.scan(text, end, end, found)
+    const reach = this.#unescaped.longest
+    const escapes = new EscapeFinder(text, this.#unescaped)
+    let at = escapes.next(0)
+    while (at < end) {
+      at = unescaped.take(text, at, escapes, reach)
+      const atEnd = unescaped.consumed === end
+      const settled = atEnd ? unescaped.settled() : unescaped.length
+      const first = found.length
+      const start = this.#unescaped.scan(unescaped.bytes, unescaped.length, settled, found)
+      for (let index = first; index < found.length; index++) found[index] = unescaped.originOf(found[index] ?? 0)
+      if (atEnd) open = Math.min(open, unescaped.originOf(start))
+    }
+    return Math.max(open, end - reach * mostPerByte)
+  }
+
+  /** Finds what the end of a broken-off text gives away: a form of which much, but not all, is there. */
+  findTruncated(text: Buffer, found: Spans): void {
+    this.#asIs.scanTruncated(text, text.length, found)
+    const escapes = new EscapeFinder(text, this.#unescaped)
+    let at = escapes.next(0)
+    while (at < text.length) {
+      at = unescaped.take(text, at, escapes, this.#unescaped.longest)
+      const first = found.length
+      if (unescaped.consumed === text.length) this.#unescaped.scanTruncated(unescaped.bytes, unescaped.settled(), found)
+      for (let index = first; index < found.length; index += 2) {
+        found[index] = unescaped.originOf(found[index] ?? 0)
+        found[index + 1] = text.length
+      }
+    }
+  }
+}
+
+function withoutEscapes(forms: readonly Form[]): Form[] {
+  return forms
+    .map((form) =>
+      form.bytes.some((byte) => introduces[byte] === 1) ? { ...form, bytes: unescaped.takeAll(form.bytes) } : form,
+    )
+    .filter(({ bytes }) => bytes.length >= shortestSecret)
+}
+
+/** The needles of a list of secrets are kept as long as the secrets are. */
+class Node {
+  /** null: not made yet. */
+  needles: Needles | undefined | null = null
+  readonly #next = new WeakMap<Secret, Node>()
+
+  with(secret: Secret): Node {
+    const present = this.#next.get(secret)
+    if (present !== undefined) return present
+    const made = new Node()
+    this.#next.set(secret, made)
+    return made
+  }
+}
+
+const root = new Node()
