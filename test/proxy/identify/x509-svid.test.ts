@@ -2,7 +2,7 @@
 import { constants } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { connect, createServer, type Server, type TLSSocket } from 'node:tls'
+import { connect, createServer, type Server, type TLSSocket, type TlsOptions } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { certificatePem } from '../../../certs/pem.ts'
 import type { TrustBundle } from '../../../certs/source.ts'
@@ -91,64 +91,89 @@ describe('X509SvidAttestor', () => {
   })
 })
 
-describe('over TLS', () => {
-  const serverAuthority = makeAuthority()
-  let server: Server
-  let accepted: ((chain: readonly Uint8Array[]) => void) | undefined
+interface Seen {
+  readonly chain: readonly Uint8Array[]
+  readonly resumed: boolean
+}
 
-  /** Certificates as the peer sent them. */
-  function presented(socket: TLSSocket): readonly Uint8Array[] {
-    const chain: Uint8Array[] = []
-    for (let each = socket.getPeerX509Certificate(); each !== undefined; each = each.issuerCertificate)
-      chain.push(each.raw)
-    return chain
-  }
+/** A TLS server that asks for a certificate and takes any, and clients of it. */
+class Handshakes {
+  readonly #authority = makeAuthority()
+  readonly #server: Server
+  #seen: (seen: Seen) => void = () => {}
 
-  beforeAll(async () => {
-    server = createServer(
+  constructor(options: TlsOptions = {}) {
+    this.#server = createServer(
       {
-        ...makeServerCertificate(serverAuthority, ['localhost']),
+        ...makeServerCertificate(this.#authority, ['localhost']),
         requestCert: true,
         rejectUnauthorized: false,
         minVersion: 'TLSv1.3',
         ciphers: 'DEFAULT@SECLEVEL=0',
-        // A resumed session would bring back the leaf without its chain.
-        secureOptions: constants.SSL_OP_NO_TICKET,
+        ...options,
       },
       (socket) => {
         socket.on('error', () => {})
-        accepted?.(presented(socket))
-        socket.end()
+        this.#seen({ chain: presented(socket), resumed: socket.isSessionReused() })
+        socket.end('hello')
       },
     )
-    server.on('tlsClientError', () => {})
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-  })
-  afterAll(() => void server.close())
+    this.#server.on('tlsClientError', () => {})
+  }
 
-  /** @returns the chain that the server saw, undefined when the handshake failed */
-  async function shake(chain: readonly Uint8Array[], key: KeyPair): Promise<readonly Uint8Array[] | undefined> {
-    const seen = new Promise<readonly Uint8Array[]>((resolve) => {
-      accepted = resolve
-    })
+  async open(): Promise<void> {
+    this.#server.listen(0, '127.0.0.1')
+    await once(this.#server, 'listening')
+  }
+
+  close(): void {
+    this.#server.close()
+  }
+
+  /** @returns what the server saw (undefined when the handshake failed), and the session to resume */
+  async shake(
+    chain: readonly Uint8Array[],
+    key: KeyPair,
+    resumed?: Buffer,
+  ): Promise<{ readonly seen: Seen | undefined; readonly session: Buffer | undefined }> {
+    let seen: Seen | undefined
+    let session: Buffer | undefined
+    this.#seen = (each) => {
+      seen = each
+    }
     const socket = connect({
-      port: (server.address() as AddressInfo).port,
+      port: (this.#server.address() as AddressInfo).port,
       host: '127.0.0.1',
       servername: 'localhost',
-      ca: serverAuthority.pem,
+      ca: this.#authority.pem,
       cert: chain.map(certificatePem).join(''),
       key: keyPem(key),
       ciphers: 'DEFAULT@SECLEVEL=0',
+      session: resumed,
+    })
+    socket.on('session', (each) => {
+      session = each
     })
     socket.resume()
-    try {
-      const ended = once(socket, 'close').then(() => undefined)
-      return await Promise.race([seen, ended])
-    } finally {
-      socket.destroy()
-    }
+    await once(socket, 'close')
+    return { seen, session }
   }
+}
+
+/** Certificates as the peer sent them. */
+function presented(socket: TLSSocket): readonly Uint8Array[] {
+  const chain: Uint8Array[] = []
+  for (let each = socket.getPeerX509Certificate(); each !== undefined; each = each.issuerCertificate)
+    chain.push(each.raw)
+  return chain
+}
+
+const hex = (chain: readonly Uint8Array[] | undefined) => chain?.map((der) => Buffer.from(der).toString('hex'))
+
+describe('over TLS', () => {
+  const handshakes = new Handshakes({ secureOptions: constants.SSL_OP_NO_TICKET })
+  beforeAll(() => handshakes.open())
+  afterAll(() => handshakes.close())
 
   const presentable = hostileSvids().flatMap((each) => (each.key === undefined ? [] : [{ ...each, key: each.key }]))
 
@@ -159,11 +184,9 @@ describe('over TLS', () => {
   test.each(presentable)(
     'a client is let in by TLS and refused by us: $what, $reason',
     async ({ chain, key, bundles, reason }) => {
-      const seen = await shake(chain, key)
-      expect(seen?.map((der) => Buffer.from(der).toString('hex'))).toEqual(
-        chain.map((der) => Buffer.from(der).toString('hex')),
-      )
-      expect(await attest(seen ?? [], bundles)).toBe(reason)
+      const { seen } = await handshakes.shake(chain, key)
+      expect(hex(seen?.chain)).toEqual(hex(chain))
+      expect(await attest(seen?.chain ?? [], bundles)).toBe(reason)
     },
   )
 
@@ -171,14 +194,48 @@ describe('over TLS', () => {
     'a sound client with a key of %s and two intermediates is told',
     async (kind) => {
       const root = makeAuthority({ key: makeKey(kind) })
-      const { chain, key } = makeSvid(makeAuthority({ parent: makeAuthority({ parent: root }) }), agent, {
-        key: makeKey(kind),
-      })
-      const seen = await shake(chain, key)
-      expect(await attest(seen ?? [], [makeBundle('acme.example', root)])).toMatchObject({
-        id: agent,
-        proofs: ['x509-svid'],
-      })
+      const middle = makeAuthority({ parent: makeAuthority({ parent: root }) })
+      const { chain, key } = makeSvid(middle, agent, { key: makeKey(kind) })
+      const { seen } = await handshakes.shake(chain, key)
+      expect(await attest(seen?.chain ?? [], [makeBundle('acme.example', root)])).toMatchObject({ id: agent })
     },
   )
+
+  test('no session is resumed where tickets are off, so the chain is whole each time', async () => {
+    const { chain, key } = makeSvid(makeAuthority({ parent: makeAuthority() }), agent)
+    const { session } = await handshakes.shake(chain, key)
+    const { seen } = await handshakes.shake(chain, key, session)
+    expect(seen?.resumed).toBe(false)
+    expect(hex(seen?.chain)).toEqual(hex(chain))
+  })
+})
+
+describe('over a resumed session, which a server with tickets allows', () => {
+  const handshakes = new Handshakes()
+  beforeAll(() => handshakes.open())
+  afterAll(() => handshakes.close())
+
+  test('the leaf comes back alone, and a caller with intermediates is refused', async () => {
+    const root = makeAuthority()
+    const { chain, key } = makeSvid(makeAuthority({ parent: root }), agent)
+    const { session } = await handshakes.shake(chain, key)
+    const { seen } = await handshakes.shake(chain, key, session)
+    expect(seen?.resumed).toBe(true)
+    expect(hex(seen?.chain)).toEqual(hex(chain.slice(0, 1)))
+    expect(await attest(seen?.chain ?? [], [makeBundle('acme.example', root)])).toBe('svid_no_path_to_root')
+  })
+
+  test('a caller whose SVID has expired, or whose bundle is gone, is refused all the same', async () => {
+    const root = makeAuthority({ notAfter: Date.now() + 48 * 3_600_000 })
+    const { chain, key } = makeSvid(root, agent)
+    const { session } = await handshakes.shake(chain, key)
+    const { seen } = await handshakes.shake(chain, key, session)
+    const again = connection(seen?.chain ?? [])
+    const bundle = makeBundle('acme.example', root)
+    expect(seen?.resumed).toBe(true)
+    expect((await attestor([bundle]).attest(again))?.id).toBe(agent)
+    await expect(attestor([]).attest(again)).rejects.toMatchObject({ reason: 'svid_untrusted_domain' })
+    const tomorrow = attestor([bundle], () => Date.now() + 24 * 3_600_000)
+    await expect(tomorrow.attest(again)).rejects.toMatchObject({ reason: 'svid_expired' })
+  })
 })
