@@ -1,0 +1,211 @@
+// Puts the house together: this file and its folder are the only ones that name concrete classes. `open` gives a running proxy.
+import type { EmbeddedAuthority } from '../certs/embedded-authority.ts'
+import { LeafIssuer } from '../certs/leaf-issuer.ts'
+import { openSource } from '../certs/open-source.ts'
+import { PodAuthority } from '../certs/pod-authority.ts'
+import type { Doors } from '../proxy/capture/listener.ts'
+import type { ListenAddress, ListenSettings } from '../proxy/capture/settings.ts'
+import type { Config } from '../proxy/config/schema.ts'
+import { ownPorts } from '../proxy/forward/own.ts'
+import type { Attestor } from '../proxy/identify/attestor.ts'
+import { peerUid } from '../proxy/identify/kernel/peer.ts'
+import { admit, handle, record, tunnel } from '../proxy/pipeline.ts'
+import { adminServer } from '../proxy/record/admin.ts'
+import type { AdminReload, AdminStatus } from '../proxy/record/admin-protocol.ts'
+import { type Diagnostics, diagnostics } from '../proxy/record/diagnostics.ts'
+import { healthServer } from '../proxy/record/health.ts'
+import { observer, posternMetrics } from '../proxy/record/metrics.ts'
+import { processMetrics } from '../proxy/record/process-metrics.ts'
+import { Readiness } from '../proxy/record/readiness.ts'
+import { version } from './version.ts'
+import { attestorsOf } from './wire/attestors.ts'
+import { localAddresses, openListeners } from './wire/listeners.ts'
+import { openFingerprints, openSink } from './wire/records.ts'
+import { Ways } from './wire/ways.ts'
+
+export interface Extras {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Listeners in place of those of the configuration. */
+  readonly listen?: readonly ListenSettings[]
+  /** Attestors that a listener's `callers` may name, besides the built-in ones. */
+  readonly attestors?: ReadonlyMap<string, Attestor>
+  readonly log?: Diagnostics
+  /** Path of the configuration, for the status. */
+  readonly file?: string
+  /** What the admin socket does when asked to reload; without it, it says that there is nothing to reload. */
+  readonly reload?: () => Promise<boolean>
+}
+
+/** A proxy at work. */
+export interface Gate {
+  /** Where each listener stands, by name. */
+  readonly addresses: ReadonlyMap<string, ListenAddress>
+  /** The authority that agents must trust. */
+  readonly caPem: string
+  /** Stand-ins for credentials, and the variables in which SDKs look for them. */
+  readonly standIns: readonly { readonly variable: string; readonly value: string }[]
+  /** With `identity: { source: embedded }`: what issues identities to agents. */
+  readonly authority: EmbeddedAuthority | undefined
+  /** The port of /livez, /readyz and /metrics, where one is configured. */
+  readonly metricsPort: number | undefined
+  /** Takes another configuration into use for requests to come. Listeners, identity, admin and records stay as they are. */
+  reload(config: Config): void
+  /** Notes a configuration that was refused, for status and metrics. */
+  reloadFailed(error: Error): void
+  /** Looks for the record file by its name again, as after a rotation. */
+  reopenRecords(): void
+  /** Not ready, no new connections, exchanges end within the grace, tokens are taken back, records are written last. */
+  close(reason?: string, graceMilliseconds?: number): Promise<void>
+}
+
+type Closing = (() => Promise<unknown> | unknown)[]
+
+/** @throws when the identity, the records, a listener or a server of ours cannot be opened; what was opened is closed again */
+export async function open(config: Config, extras: Extras): Promise<Gate> {
+  const closing: Closing = []
+  try {
+    return await raise(config, extras, closing)
+  } catch (error) {
+    await closeAll(closing)
+    throw error
+  }
+}
+
+/** In the reverse order of opening. */
+async function closeAll(closing: Closing): Promise<void> {
+  for (const close of closing.splice(0).reverse()) await close()
+}
+
+async function raise(config: Config, extras: Extras, closing: Closing): Promise<Gate> {
+  const { environment } = extras
+  const now = Date.now
+  const startedAt = now()
+  const log = extras.log ?? diagnostics({ readable: process.stderr.isTTY === true })
+  const listen = extras.listen ?? config.listen
+
+  const metrics = posternMetrics({ version, node: process.version })
+  closing.push(processMetrics(metrics.registry))
+  const readiness = new Readiness(['listeners'])
+  const checks = { loadedAt: now(), error: undefined as string | undefined }
+  metrics.lastReload.set(checks.loadedAt / 1_000)
+
+  const sink = await openSink(config.records, log, metrics, now)
+  closing.push(() => sink.close())
+  const fingerprint = await openFingerprints(config.records, environment)
+
+  const identity =
+    config.identity &&
+    (await openSource(config.identity, {
+      trustDomain: config.trustDomain,
+      now,
+      onProblem: (problem) => log.warn({ err: problem }, 'the identity cannot be read; the one before stays'),
+    }))
+  closing.push(() => identity?.close())
+
+  const podAuthority = new PodAuthority({ now })
+  metrics.caExpiry.set(podAuthority.expiresAt / 1_000)
+  const ports = new Set<number>()
+  const ways = new Ways(config, {
+    now,
+    environment,
+    svids: identity?.source,
+    isOwn: ownPorts(ports, localAddresses),
+    attestors: attestorsOf(listen, extras.attestors ?? new Map(), identity?.source, now),
+    sink,
+    fingerprint,
+    observe: observer(metrics),
+    onCredential: ({ provider, result }) => {
+      if (result !== 'hit') metrics.credentialRequests.add(1, provider, result)
+    },
+    onError: (error) => log.error({ err: error }, 'a record could not be made'),
+  })
+  closing.push(() => ways.close())
+
+  const doors: Doors = {
+    handle: (captured, reply) => handle(captured, reply, ways.current),
+    tunnel: (captured, reply) => tunnel(captured, reply, ways.current),
+    admit: (connection, host, port) => admit(connection, host, port, ways.current, now()),
+    failed: (failure) => record(failure, ways.current),
+  }
+  const listeners = await openListeners(listen, {
+    doors,
+    leaves: new LeafIssuer(podAuthority, { now }),
+    svids: identity?.source,
+    now,
+    log,
+    accepted: ({ accept }) => metrics.connections.add(1, accept),
+  })
+  let grace = 0
+  closing.push(() => listeners.close(grace))
+  metrics.connectionsActive.from(() => listeners.connections)
+  for (const address of listeners.addresses.values()) if (address.kind === 'tcp') ports.add(address.port)
+  readiness.ready('listeners')
+
+  const { metrics: healthAddress, hosts, socket } = config.admin
+  const health =
+    healthAddress && (await healthServer({ address: healthAddress, hosts, readiness, registry: metrics.registry }))
+  if (health !== undefined) {
+    ports.add(health.port)
+    closing.push(() => health.close())
+  }
+
+  const reload = (next: Config) => {
+    ways.reload(next)
+    checks.loadedAt = now()
+    checks.error = undefined
+    metrics.reloadSuccess.add(1)
+    metrics.lastReload.set(checks.loadedAt / 1_000)
+  }
+  const reloadFailed = (error: Error) => {
+    checks.error = error.message
+    metrics.reloadFailure.add(1)
+  }
+  if (socket !== undefined) {
+    const status = (): AdminStatus => ({
+      version,
+      pid: process.pid,
+      started_at: new Date(startedAt).toISOString(),
+      ready: readiness.isReady,
+      reasons: readiness.reasons,
+      policy_version: ways.policyVersion,
+      config: {
+        ...(extras.file === undefined ? {} : { file: extras.file }),
+        loaded_at: new Date(checks.loadedAt).toISOString(),
+        ...(checks.error === undefined ? {} : { error: checks.error }),
+      },
+      records: { to: config.records.to, healthy: sink.healthy },
+      connections: listeners.connections,
+    })
+    const askedToReload = async (): Promise<AdminReload> => {
+      if (extras.reload === undefined) return { reloaded: false, errors: ['there is no file to read again'] }
+      const reloaded = await extras.reload()
+      if (reloaded) return { reloaded, policy_version: ways.policyVersion }
+      return { reloaded, errors: [checks.error ?? 'the file could not be read'] }
+    }
+    const admin = await adminServer({
+      socket,
+      peerUid,
+      uids: [process.getuid?.() ?? 0],
+      status,
+      reload: askedToReload,
+      turnedAway: (uid) => log.warn({ uid }, 'a caller on the admin socket was turned away'),
+    })
+    closing.push(() => admin.close())
+  }
+
+  return {
+    addresses: listeners.addresses,
+    caPem: podAuthority.certificatePem,
+    standIns: ways.standIns,
+    authority: identity?.authority,
+    metricsPort: health?.port,
+    reload,
+    reloadFailed,
+    reopenRecords: () => sink.reopen(),
+    async close(reason = 'closed', graceMilliseconds = 0) {
+      readiness.notReady('shutdown', reason)
+      grace = graceMilliseconds
+      await closeAll(closing)
+    },
+  }
+}

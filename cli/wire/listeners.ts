@@ -1,0 +1,87 @@
+// Opens the listeners, and shows at each handshake to come what identity the source has by then.
+import { networkInterfaces } from 'node:os'
+import type { TlsOptions } from 'node:tls'
+import { certificatePem } from '../../certs/pem.ts'
+import type { SvidSource } from '../../certs/source.ts'
+import type { Leaves } from '../../proxy/capture/connect.ts'
+import { type Doors, Listener } from '../../proxy/capture/listener.ts'
+import type { ListenAddress, ListenSettings } from '../../proxy/capture/settings.ts'
+import { peerCredentials } from '../../proxy/identify/kernel/peer.ts'
+import type { Diagnostics } from '../../proxy/record/diagnostics.ts'
+
+export interface Listeners {
+  readonly addresses: ReadonlyMap<string, ListenAddress>
+  /** Connections open now. */
+  readonly connections: number
+  close(graceMilliseconds: number): Promise<void>
+}
+
+interface Surroundings {
+  readonly doors: Doors
+  readonly leaves: Leaves
+  readonly svids: SvidSource | undefined
+  readonly now: () => number
+  readonly log: Diagnostics
+  /** Told of each connection that is accepted. */
+  readonly accepted: (listener: ListenSettings) => void
+}
+
+/** @throws when an address cannot be listened on; those opened before are closed again */
+export async function openListeners(listen: readonly ListenSettings[], surroundings: Surroundings): Promise<Listeners> {
+  const { doors, leaves, svids, now, accepted } = surroundings
+  const listeners: Listener[] = []
+  const addresses = new Map<string, ListenAddress>()
+  const closeAll = (grace: number) => Promise.all(listeners.map((listener) => listener.close(grace)))
+  try {
+    for (const settings of listen) {
+      const { name, address, accept } = settings
+      const tls = accept === 'https-proxy' ? presented(svids) : undefined
+      const onAccept = () => accepted(settings)
+      const listener = new Listener({ name, address, accept, tls, doors, leaves, now, peerCredentials, onAccept })
+      addresses.set(name, await listener.listen())
+      listeners.push(listener)
+    }
+  } catch (error) {
+    await closeAll(0)
+    throw error
+  }
+  const stopped = new AbortController()
+  void follow(listeners, surroundings, stopped.signal)
+  return {
+    addresses,
+    get connections() {
+      return listeners.reduce((sum, listener) => sum + listener.connections, 0)
+    },
+    async close(grace) {
+      stopped.abort()
+      await closeAll(grace)
+    },
+  }
+}
+
+async function follow(listeners: readonly Listener[], { svids, log }: Surroundings, signal: AbortSignal) {
+  if (svids === undefined) return
+  try {
+    for await (const _ of svids.updates(signal)) {
+      const tls = presented(svids)
+      for (const listener of listeners) listener.present(tls)
+    }
+  } catch (error) {
+    if (!signal.aborted) log.error({ err: error }, 'the identity cannot be followed any more')
+  }
+}
+
+/** @throws when there is no identity to show */
+function presented(svids: SvidSource | undefined): TlsOptions {
+  if (svids === undefined) throw new Error('an https-proxy listener needs the section identity')
+  const { chain, key } = svids.svid()
+  return {
+    cert: chain.map(certificatePem).join(''),
+    key: key.export({ type: 'pkcs8', format: 'pem' }),
+  }
+}
+
+/** Addresses of this machine's interfaces. */
+export function localAddresses(): readonly string[] {
+  return Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address))
+}

@@ -1,0 +1,130 @@
+// Makes of a configuration what the pipeline needs, and replaces it as a whole, so that no request sees half of two.
+import { randomBytes } from 'node:crypto'
+import type { SvidSource } from '../../certs/source.ts'
+import { compile } from '../../policy/compile.ts'
+import { createEngine, type RuleEngine } from '../../policy/rule-engine.ts'
+import type { Config } from '../../proxy/config/schema.ts'
+import type { IsOwn } from '../../proxy/forward/connector.ts'
+import { PooledForwarder } from '../../proxy/forward/dispatcher.ts'
+import { createResolver } from '../../proxy/forward/resolver.ts'
+import { guardedDispatcher } from '../../proxy/forward/undici.ts'
+import type { Attestors } from '../../proxy/identify/identify.ts'
+import { createPlacements, type StandIn } from '../../proxy/inject/catalogue.ts'
+import { type CredentialEvent, CredentialManager } from '../../proxy/obtain/manager.ts'
+import { type ConfiguredCredential, configureCredentials } from '../../proxy/obtain/providers.ts'
+import type { Surroundings as ProviderSurroundings } from '../../proxy/obtain/surroundings.ts'
+import type { Way } from '../../proxy/pipeline.ts'
+import { auditJournal } from '../../proxy/record/journal.ts'
+import type { AuditRecord } from '../../proxy/record/line.ts'
+import type { RecordSink } from '../../proxy/record/sink.ts'
+import type { Secret } from '../../proxy/secret.ts'
+
+/** Milliseconds that a call to a token server may take to connect. */
+const tokenServerPatience = 10_000
+
+export interface WaySurroundings {
+  readonly now: () => number
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly svids: SvidSource | undefined
+  readonly isOwn: IsOwn
+  readonly attestors: Attestors
+  readonly sink: RecordSink
+  readonly fingerprint: (secret: Secret) => string
+  readonly observe: (record: AuditRecord) => void
+  readonly onCredential: (event: CredentialEvent) => void
+  readonly onError: (error: unknown) => void
+}
+
+export class Ways {
+  readonly #surroundings: WaySurroundings
+  readonly #manager: CredentialManager
+  readonly #standInKey = randomBytes(32)
+  #policy: RuleEngine
+  #credentials: ReadonlyMap<string, ConfiguredCredential>
+  #forwarder: PooledForwarder
+  #standIns: readonly StandIn[] = []
+  #current: Way
+
+  constructor(config: Config, surroundings: WaySurroundings) {
+    this.#surroundings = surroundings
+    this.#policy = policyOf(config)
+    this.#credentials = configureCredentials(config.credentials, this.#providers(config))
+    this.#manager = new CredentialManager(this.#credentials, {
+      clock: surroundings.now,
+      onEvent: surroundings.onCredential,
+    })
+    this.#forwarder = new PooledForwarder(createResolver(config.resolve), surroundings.isOwn)
+    this.#current = this.#build(config)
+  }
+
+  get current(): Way {
+    return this.#current
+  }
+
+  get standIns(): readonly StandIn[] {
+    return this.#standIns
+  }
+
+  get policyVersion(): string {
+    return this.#policy.version
+  }
+
+  /** @throws when it cannot be used; the one before stays */
+  reload(config: Config): void {
+    const policy = policyOf(config, this.#policy)
+    const credentials = configureCredentials(config.credentials, this.#providers(config), this.#credentials)
+    const before = this.#forwarder
+    this.#forwarder = new PooledForwarder(createResolver(config.resolve), this.#surroundings.isOwn)
+    this.#policy = policy
+    this.#credentials = credentials
+    this.#current = this.#build(config)
+    this.#manager.replace(credentials)
+    void before.close()
+  }
+
+  async close(): Promise<void> {
+    await this.#forwarder.close(new Error('the proxy is shutting down'))
+    await this.#manager.close()
+  }
+
+  #build(config: Config): Way {
+    const { attestors, sink, fingerprint, observe, onError } = this.#surroundings
+    const { rules, credentials } = config
+    const placements = createPlacements({ rules, credentials, standInKey: this.#standInKey, fingerprint })
+    this.#standIns = placements.standIns
+    const policy = this.#policy
+    return {
+      attestors,
+      policy,
+      destinations: new Map(Object.entries(config.destinations)),
+      credentials: this.#manager,
+      placements,
+      forwarder: this.#forwarder,
+      journal: auditJournal({
+        sink,
+        settings: config.records,
+        fingerprint,
+        placementOf: (rule) => placements.kindOf(rule),
+        policyVersion: () => policy.version,
+        observe,
+        failed: onError,
+      }),
+      stopwatch: () => performance.now(),
+    }
+  }
+
+  #providers(config: Config): ProviderSurroundings {
+    const { now, environment, svids, isOwn } = this.#surroundings
+    const resolve = createResolver(config.resolve)
+    return {
+      clock: now,
+      environment,
+      svids,
+      dispatcher: (connection) => guardedDispatcher({ ...connection, patience: tokenServerPatience }, resolve, isOwn),
+    }
+  }
+}
+
+function policyOf({ rules, destinations }: Config, before?: RuleEngine): RuleEngine {
+  return createEngine(compile({ rules, destinations: Object.values(destinations) }), before)
+}
