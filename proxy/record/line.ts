@@ -24,7 +24,7 @@ const longestText = 1_024
 
 /** The record of an exchange that has ended, or of a connection that never became one. */
 export function recordOf(outcome: Outcome | FailedConnection, context: RecordContext): AuditRecord {
-  return outcome.kind === 'connection' ? ofConnection(outcome) : ofExchange(outcome, context)
+  return outcome.kind === 'connection' ? ofConnection(outcome, context) : ofExchange(outcome, context)
 }
 
 /** The record of a request that is allowed and about to leave. */
@@ -86,7 +86,7 @@ function ofExchange(outcome: Outcome, context: RecordContext): AuditRecord {
   }
 }
 
-function ofConnection(failed: FailedConnection): AuditRecord {
+function ofConnection(failed: FailedConnection, { policyVersion }: RecordContext): AuditRecord {
   return {
     v: 1,
     time: iso(failed.receivedAt),
@@ -97,6 +97,7 @@ function ofConnection(failed: FailedConnection): AuditRecord {
     connection: connectionOf(failed.connection),
     caller: callerOf(failed.caller),
     destination: failed.host === undefined ? undefined : { host: cut(failed.host, longestText) },
+    decision: denied(failed.refusal, policyVersion),
     ms: { total: elapsed(failed.receivedAt, failed.endedAt) },
     refusal: refusalOf(failed.refusal),
   }
@@ -147,8 +148,11 @@ function requestOf({ method, target }: Reached, bytes: number | undefined): Audi
   return { method, path: cut(target.path, longestPath), query_keys: queryKeys(target.query), bytes }
 }
 
-function decisionOf({ exchange, refusal }: Outcome, policyVersion: string): AuditRecord['decision'] {
-  if (exchange.grant !== undefined) return allowed({ grant: exchange.grant }, policyVersion)
+function decisionOf({ exchange: { grant }, refusal }: Outcome, policyVersion: string): AuditRecord['decision'] {
+  return grant === undefined ? denied(refusal, policyVersion) : allowed({ grant }, policyVersion)
+}
+
+function denied(refusal: Refusal | undefined, policyVersion: string): AuditRecord['decision'] {
   switch (refusal?.reason) {
     case 'denied_by_rule':
     case 'no_rule':

@@ -57,7 +57,6 @@ export function posternMetrics(build: { readonly version: string; readonly node:
     ),
     bytesReceived: counter('postern_bytes_received_total', 'Bytes of bodies and tunnels that came from agents.'),
     bytesSent: counter('postern_bytes_sent_total', 'Bytes of bodies and tunnels that agents were given.'),
-    dnsQueries: counter('postern_dns_queries_total', 'Host names resolved, by result (ok, failed).', ['result']),
     recordsHealthy: gauge('postern_records_healthy', '1 while records can be written, else 0.'),
     recordsDropped: counter('postern_log_dropped_total', 'Records that were dropped because none could be written.'),
     buildInfo: gauge('postern_build_info', 'Always 1; says what is running.', ['version', 'node']),

@@ -55,7 +55,7 @@ function layout(width: number | undefined): Column[] {
   ]
   const after: Column[] = [
     { title: 'ST', width: 3, cell: statusOf },
-    { title: 'VERDICT', width: narrow ? 16 : 24, cell: verdictOf },
+    { title: 'VERDICT', width: narrow ? 20 : 28, cell: verdictOf },
     ...(room < 130 ? [] : [{ title: 'CREDENTIAL', width: 16, cell: credentialOf }]),
     ...(narrow ? [] : [{ title: 'TOOK', width: 7, right: true as const, cell: tookOf }]),
   ]
@@ -97,9 +97,10 @@ function placeOf({ scheme, host, port }: NonNullable<AuditRecord['destination']>
 const marks = { allowed: '✓', refused: '✗', failed: '!' } as const
 
 function verdictOf({ outcome, refusal, decision, response, findings }: AuditRecord): string {
-  const said = refusal?.reason ?? (outcome === 'failed' ? response?.ended : decision?.rule) ?? ''
-  const found = findings === undefined ? '' : ` (${[...new Set(findings.map(({ kind }) => kind))].join(', ')})`
-  return `${outcome === undefined ? ' ' : marks[outcome]} ${said}${found}`
+  const ending = outcome === 'failed' ? response?.ended : undefined
+  // What matters more stands first, since the rest may be cut.
+  const said = [refusal?.reason ?? ending, ...new Set(findings?.map(({ kind }) => kind)), decision?.rule]
+  return `${outcome === undefined ? ' ' : marks[outcome]} ${said.filter((part) => part !== undefined).join(', ')}`
 }
 
 function credentialOf({ credential }: AuditRecord): string {

@@ -23,8 +23,9 @@ export function paintFor(isTerminal: boolean, noColor: string | undefined): Pain
   return isTerminal && (noColor === undefined || noColor === '') ? painted : plain
 }
 
-/** @returns a time such as 0.4 ms, 12 ms, 3.4 s, 2 min 5 s, 3 h 4 min */
+/** @returns a time such as 4 µs, 0.4 ms, 12 ms, 3.4 s, 2 min 5 s, 3 h 4 min */
 export function spanOfTime(milliseconds: number): string {
+  if (milliseconds > 0 && milliseconds < 0.1) return `${Math.ceil(milliseconds * 1_000)} µs`
   if (milliseconds < 10) return `${Number(milliseconds.toFixed(milliseconds < 1 ? 2 : 1))} ms`
   if (milliseconds < 1_000) return `${Math.round(milliseconds)} ms`
   const seconds = milliseconds / 1_000

@@ -99,6 +99,27 @@ describe('what a record says', () => {
     expect([outcome, response?.status]).toEqual(['refused', 403])
   })
 
+  test('a connection to a host that no rule allows is a denial by the policy, before any request', () => {
+    const { connection } = anExchange()
+    const refusal = new Refusal('no_rule', { detail: 'no rule could allow it anything there' })
+    const times = { receivedAt: 1_000, endedAt: 1_003 }
+    const failed = {
+      kind: 'connection',
+      id: 'c',
+      connection,
+      caller: undefined,
+      host: 'evil.example',
+      refusal,
+      ...times,
+    } as const
+    expect(recordOf(failed, context)).toMatchObject({
+      outcome: 'refused',
+      decision: { verdict: 'deny', reason: 'no_rule', policy_version: 'p1' },
+      destination: { host: 'evil.example' },
+      ms: { total: 3 },
+    })
+  })
+
   test('what ended before the policy was asked has no decision', () => {
     const record = recordOf(anOutcome({ refusal: new Refusal('svid_expired') }), context)
     expect(record.decision).toBeUndefined()
