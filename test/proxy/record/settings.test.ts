@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest'
+import { adminSchema, recordsSchema } from '../../../proxy/record/settings.ts'
+
+const messages = (result: { success: boolean; error?: { issues: { message: string }[] } }) =>
+  result.error?.issues.map(({ message }) => message)
+
+describe('records', () => {
+  test('an unknown key, an unknown durability, and a word in place of a path are errors', () => {
+    expect(recordsSchema.safeParse({ too: 'stdout' }).success).toBe(false)
+    expect(recordsSchema.safeParse({ durability: 'fsync' }).success).toBe(false)
+    expect(recordsSchema.safeParse({ to: 'stdotu' }).success).toBe(false)
+  })
+
+  test('a key that stands in the configuration itself is an error', () => {
+    expect(recordsSchema.safeParse({ fingerprintKey: 'k'.repeat(32) }).success).toBe(false)
+  })
+
+  test('the safe choice is the default', () => {
+    expect(recordsSchema.parse({})).toEqual({ to: 'stdout', durability: 'buffered', whenFull: 'refuse' })
+  })
+})
+
+describe('admin', () => {
+  test.each([
+    ['15020', 'an address with its port, such as 127.0.0.1:15020 or [::]:15020'],
+    ['postern:15020', 'an address with its port, such as 127.0.0.1:15020 or [::]:15020'],
+    ['127.0.0.1:99999', 'a port is at most 65535'],
+    ['1.2.3:80', 'not an address'],
+    ['[1.2.3.4.5]:80', 'not an address'],
+  ])('metrics: %s is an error', (metrics, message) => {
+    expect(messages(adminSchema.safeParse({ metrics }))).toEqual([message])
+  })
+
+  test.each([
+    ['127.0.0.1:15020', { host: '127.0.0.1', port: 15_020 }],
+    ['[::]:0', { host: '::', port: 0 }],
+    ['localhost:80', { host: 'localhost', port: 80 }],
+  ])('metrics: %s', (metrics, address) => {
+    expect(adminSchema.parse({ metrics }).metrics).toEqual(address)
+  })
+
+  test('nothing is opened, and no name is answered to, unless it is said', () => {
+    expect(adminSchema.parse({})).toEqual({ hosts: [] })
+    expect(adminSchema.safeParse({ hosts: ['EVIL example'] }).success).toBe(false)
+  })
+})
