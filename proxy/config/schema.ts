@@ -25,7 +25,7 @@ const rulesSchema = z
   .transform((rules) => nameRules(rules))
 
 const execSchema = z.strictObject({
-  agent: spiffeId.optional().describe('Whom the command is taken for, unless `--agent` says otherwise.'),
+  agent: spiffeId.optional().describe('Whom the command is taken for, unless `--as` says otherwise.'),
 })
 
 /** What may stand in the file. `version` comes first so that its absence is the first thing told. */

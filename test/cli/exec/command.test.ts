@@ -33,7 +33,7 @@ async function start(argv: readonly string[]): Promise<{ child: ChildProcess; ou
   child.stdout.on('data', (chunk) => {
     output += chunk
   })
-  await vi.waitFor(() => expect(output).toContain('ready'), { timeout: 5_000 })
+  await vi.waitFor(() => expect(output).toContain('ready'), { timeout: 10_000 })
   return { child, output: () => output }
 }
 
@@ -104,7 +104,7 @@ describe('a signal sent to us', () => {
   test.each(signals)('%s reaches the command, once', async (signal) => {
     const { child, output } = await start([process.execPath, '-e', listener, ...signals])
     child.kill(signal)
-    await vi.waitFor(() => expect(output()).toContain('got'))
+    await vi.waitFor(() => expect(output()).toContain('got'), { timeout: 10_000 })
     child.stdin?.end()
     expect(await codeOf(child)).toBe(7)
     expect(output()).toBe(`ready\ngot ${signal}\n`)
@@ -119,7 +119,7 @@ describe('a signal sent to us', () => {
   test.skipIf(process.platform !== 'linux')('SIGUSR1 does not open Node’s inspector (seen in /proc)', async () => {
     const { child, output } = await start([process.execPath, '-e', listener, 'SIGUSR1'])
     child.kill('SIGUSR1')
-    await vi.waitFor(() => expect(output()).toContain('got SIGUSR1'))
+    await vi.waitFor(() => expect(output()).toContain('got SIGUSR1'), { timeout: 10_000 })
     expect(listeningSockets(child.pid ?? 0)).toEqual([])
     child.stdin?.end()
     expect(await codeOf(child)).toBe(7)
@@ -130,7 +130,9 @@ describe('a signal sent to us', () => {
     const { child, output } = await start(['bash', '-c', 'echo ready $$; read line; echo $line'])
     const command = Number(/ready (\d+)/.exec(output())?.[1])
     child.kill('SIGTSTP')
-    await vi.waitFor(() => expect([readStat(child.pid ?? 0)?.state, readStat(command)?.state]).toEqual(['T', 'T']))
+    await vi.waitFor(() => expect([readStat(child.pid ?? 0)?.state, readStat(command)?.state]).toEqual(['T', 'T']), {
+      timeout: 10_000,
+    })
     child.kill('SIGCONT')
     child.stdin?.write('on\n')
     expect(await codeOf(child)).toBe(0)
@@ -152,9 +154,9 @@ describe.skipIf(noScript)('at a terminal (needs script(1))', () => {
     child.stdout.on('data', (chunk) => {
       output += chunk
     })
-    await vi.waitFor(() => expect(output).toContain('ready'), { timeout: 5_000 })
+    await vi.waitFor(() => expect(output).toContain('ready'), { timeout: 10_000 })
     child.stdin.write('\x03')
-    await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toBe('interrupt\n'))
+    await vi.waitFor(() => expect(readFileSync(log, 'utf8')).toBe('interrupt\n'), { timeout: 10_000 })
     child.stdin.write('\n')
     expect(await codeOf(child)).toBe(5)
     expect(readFileSync(log, 'utf8')).toBe('interrupt\n')
@@ -166,9 +168,9 @@ describe.skipIf(!subreaper)('orphans (need PR_SET_CHILD_SUBREAPER)', () => {
   test('become our children, and leave no zombie when they end', async () => {
     const { child, output } = await start(['bash', '-c', '(sleep 60 & echo orphan $!); echo ready; read line'])
     const orphan = Number(/orphan (\d+)/.exec(output())?.[1])
-    await vi.waitFor(() => expect(readStat(orphan)?.parent).toBe(child.pid))
+    await vi.waitFor(() => expect(readStat(orphan)?.parent).toBe(child.pid), { timeout: 10_000 })
     process.kill(orphan, 'SIGKILL')
-    await vi.waitFor(() => expect(readStat(orphan)).toBeUndefined())
+    await vi.waitFor(() => expect(readStat(orphan)).toBeUndefined(), { timeout: 10_000 })
     child.stdin?.write('\n')
     expect(await codeOf(child)).toBe(0)
   })

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { parse } from 'yaml'
 import { configPath } from '../../../cli/exec/config-path.ts'
 import { CommandError } from '../../../cli/exit.ts'
+import { loadConfig } from '../../../proxy/config/load.ts'
 
 const here = process.cwd()
 let folder: string
@@ -28,14 +28,16 @@ function failure(environment: Record<string, string>): CommandError {
 }
 
 describe('configPath', () => {
-  test('finding none ends with 78, says where it looked, and shows one that parses', () => {
+  test('finding none ends with 78, says where it looked, and shows one that loads', async () => {
     const error = failure({ XDG_CONFIG_HOME: '/nowhere', POSTERN_CONFIG: '' })
     expect(error.exitCode).toBe(78)
     expect(error.message).toContain(
       'neither -c FILE, nor POSTERN_CONFIG, nor postern.yaml, nor /nowhere/postern/postern.yaml',
     )
     const example = /\n\n([\s\S]*)\n\nand see/.exec(error.message)?.[1] ?? ''
-    expect(parse(example)).toMatchObject({ version: 1, trustDomain: 'my.example' })
+    writeFileSync('example.yaml', example)
+    const config = await loadConfig('example.yaml', { API_KEY: 'key' })
+    expect(config.exec.agent).toBe('spiffe://my.example/agent')
   })
 
   test('looks in the given order', () => {

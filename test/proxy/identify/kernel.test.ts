@@ -36,7 +36,7 @@ describe.skipIf(process.platform !== 'linux')('KernelAttestor (Linux only: it as
     accepted.resume()
     await once(accepted, 'end')
     const attestor = new KernelAttestor(new Map([[0, id]]), facts, id)
-    await vi.waitFor(async () => expect(await attestor.attest(connection)).toBeUndefined())
+    await vi.waitFor(async () => expect(await attestor.attest(connection)).toBeUndefined(), { timeout: 10_000 })
   })
 
   test('maps the user of the caller', async () => {

@@ -84,7 +84,7 @@ describe.skipIf(facts.limit !== undefined)(`ProcessTree${facts.limit ? ` (skippe
     const seen = tree.holderOf(inode) ?? 0
     expect(pids).toContain(seen)
     process.kill(middle, 'SIGKILL')
-    await vi.waitFor(() => expect(readStat(seen)?.parent).not.toBe(middle))
+    await vi.waitFor(() => expect(readStat(seen)?.parent).not.toBe(middle), { timeout: 10_000 })
     expect(tree.holderOf(inode)).toBe(seen)
     expect(new ProcessTree(command.pid ?? 0, undefined).holderOf(inode)).toBeUndefined()
   })
@@ -97,7 +97,7 @@ describe.skipIf(facts.limit !== undefined)(`ProcessTree${facts.limit ? ` (skippe
     const pid = Number(line)
     expect(tree.holderOf(await arrivingInode())).toBe(pid)
     process.kill(pid, 'SIGKILL')
-    await vi.waitFor(() => expect(readStat(pid)).toBeUndefined())
+    await vi.waitFor(() => expect(readStat(pid)).toBeUndefined(), { timeout: 10_000 })
 
     const taken = await startAs(pid)
     expect(taken?.pid).toBe(pid)

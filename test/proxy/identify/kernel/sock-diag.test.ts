@@ -80,7 +80,7 @@ describe.skipIf(why !== undefined)(`socket owners${why === undefined ? '' : ` (s
       // Our end stays half open, so theirs stays in FIN_WAIT2.
       accepted.resume()
       await once(accepted, 'end')
-      await vi.waitFor(() => expect(ownerOf(ends)).toBeUndefined())
+      await vi.waitFor(() => expect(ownerOf(ends)).toBeUndefined(), { timeout: 10_000 })
     })
 
     test.each([
