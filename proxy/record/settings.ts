@@ -64,4 +64,3 @@ export const adminSchema = z
   .describe('How Postern itself is watched and steered.')
 
 export type RecordsSettings = z.infer<typeof recordsSchema>
-export type AdminSettings = z.infer<typeof adminSchema>

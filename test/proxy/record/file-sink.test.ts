@@ -139,7 +139,7 @@ function smallDisk(): string | undefined {
   const place = join(folder, 'disk')
   mkdirSync(place)
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', place], { stdio: 'ignore' })
+    execFileSync('/bin/mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', place], { stdio: 'ignore' })
     return place
   } catch {
     return undefined
@@ -155,7 +155,7 @@ describe('a disk that fills up in the middle of a line', () => {
 
   afterEach(async () => {
     await sink?.close()
-    if (disk !== undefined) execFileSync('umount', [disk])
+    if (disk !== undefined) execFileSync('/bin/umount', [disk])
   })
 
   async function untilFull(place: string): Promise<{ path: string; ballast: string; count: number }> {
