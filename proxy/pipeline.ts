@@ -5,14 +5,14 @@
 //
 // A step takes what the one before gave and returns more; one that cannot go on throws a Refusal, and nothing else ends
 // a request early. Whatever goes wrong is a refusal too: it denies and it is recorded.
-import type { PolicyEngine } from '../policy/engine.ts'
+import type { PolicyEngine, Reach } from '../policy/engine.ts'
 import { authorize } from './authorize/authorize.ts'
 import type {
   Answer,
-  Authorized,
   Caller,
   Captured,
   Connection,
+  Credentialed,
   Delivered,
   Destination,
   FailedConnection,
@@ -30,6 +30,9 @@ import type { Journal } from './record/sink.ts'
 import { redact } from './redact/redact.ts'
 import { Refusal } from './refusal.ts'
 import { type Stopwatch, Story } from './story.ts'
+
+/** Milliseconds that telling who opens a tunnel may take. */
+const attestationTime = 10_000
 
 /** All that the steps need, as the configuration in force makes it. A request keeps the one that it began with. */
 export interface Way {
@@ -78,21 +81,22 @@ async function pass(captured: Captured, story: Story, way: Way, signal: AbortSig
   // Before the request can have an effect, so that none goes unrecorded. Fails as `records_unavailable`.
   await way.journal.intent(authorized)
 
-  let { answer, injected } = await attempt(authorized, story, way, signal)
-  if (mayTryAgain(answer, injected, way.credentials)) {
-    // The upstream refused a credential before its time was over: once more, with a fresh one.
+  // As late as possible and as narrow as possible. Fails as `credential_unavailable`, `consent_required`.
+  const credentialed = story.came('obtain', await obtain(authorized, way.credentials, signal))
+
+  let { answer, injected } = await send(credentialed, story, way, signal)
+  const fresh = await renewed(answer, injected, way, signal)
+  if (fresh !== undefined) {
+    // The upstream refused a credential before its time was over: once more, with another.
     discard(answer)
-    ;({ answer, injected } = await attempt(authorized, story, way, signal))
+    ;({ answer, injected } = await send(story.came('obtain', fresh), story, way, signal))
   }
 
   // Last, since only now is there an answer that could give the secret back. Fails as `response_uninspectable`, `secret_echoed`.
   return redact(answer, injected)
 }
 
-async function attempt(authorized: Authorized, story: Story, way: Way, signal: AbortSignal) {
-  // As late as possible and as narrow as possible. Fails as `credential_unavailable`, `consent_required`.
-  const credentialed = story.came('obtain', await obtain(authorized, way.credentials, signal))
-
+async function send(credentialed: Credentialed, story: Story, way: Way, signal: AbortSignal) {
   // The agent's own credentials out, ours in; nothing changes the request after this. Fails as `placement_conflict`, `stand_in_misused`.
   const injected = story.came('inject', inject(credentialed, way.placements))
 
@@ -101,12 +105,24 @@ async function attempt(authorized: Authorized, story: Story, way: Way, signal: A
   return { answer, injected }
 }
 
-function mayTryAgain(answer: Answer, injected: Injected, credentials: Credentials): boolean {
+/** The exchange with another credential; undefined where the answer stands as it is. */
+async function renewed(
+  answer: Answer,
+  injected: Injected,
+  way: Way,
+  signal: AbortSignal,
+): Promise<Credentialed | undefined> {
   const { lease, body } = injected
   // A body has been used up; a request with one cannot be sent again.
-  return (
-    answer.status === 401 && lease !== undefined && body === undefined && credentials.refused(lease, needOf(injected))
-  )
+  if (answer.status !== 401 || lease === undefined || body !== undefined) return undefined
+  if (!way.credentials.refused(lease, needOf(injected))) return undefined
+  try {
+    const fresh = await obtain(injected, way.credentials, signal)
+    // A source that gives the same again has nothing better to offer.
+    return fresh.lease?.secret === lease.secret ? undefined : fresh
+  } catch {
+    return undefined
+  }
 }
 
 function discard(answer: Answer): void {
@@ -122,7 +138,7 @@ async function open(captured: Captured, story: Story, way: Way, signal: AbortSig
 
 /**
  * Asked before a byte of a tunnel is decrypted or a leaf is minted: who is it, and could any rule allow it anything there?
- * @throws Refusal of `identify`, or `no_rule`
+ * @throws Refusal of `identify`
  */
 export async function admit(
   connection: Connection,
@@ -130,12 +146,9 @@ export async function admit(
   port: number,
   way: Way,
   now: number,
-): Promise<{ readonly caller: Caller; readonly reach: 'inspect' | 'opaque' }> {
-  const caller = await callerOf(connection, way.attestors, now, AbortSignal.timeout(10_000))
-  const reach = way.policy.reach(caller.id, host, port)
-  if (reach === 'none')
-    throw new Refusal('no_rule', { detail: `no rule could allow ${caller.id} anything at ${host}:${port}` })
-  return { caller, reach }
+): Promise<{ readonly caller: Caller; readonly reach: Reach }> {
+  const caller = await callerOf(connection, way.attestors, now, AbortSignal.timeout(attestationTime))
+  return { caller, reach: way.policy.reach(caller.id, host, port) }
 }
 
 /** Records an exchange, or a connection that ended before there was one. */

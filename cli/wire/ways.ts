@@ -6,7 +6,7 @@ import { createEngine, type RuleEngine } from '../../policy/rule-engine.ts'
 import type { Config } from '../../proxy/config/schema.ts'
 import type { IsOwn } from '../../proxy/forward/connector.ts'
 import { PooledForwarder } from '../../proxy/forward/dispatcher.ts'
-import { createResolver } from '../../proxy/forward/resolver.ts'
+import { createResolver, type Resolve } from '../../proxy/forward/resolver.ts'
 import { guardedDispatcher } from '../../proxy/forward/undici.ts'
 import type { Attestors } from '../../proxy/identify/identify.ts'
 import { createPlacements, type StandIn } from '../../proxy/inject/catalogue.ts'
@@ -39,6 +39,9 @@ export class Ways {
   readonly #surroundings: WaySurroundings
   readonly #manager: CredentialManager
   readonly #standInKey = randomBytes(32)
+  /** Reads the configuration in force, also for providers that outlive the one that made them. */
+  readonly #resolve: Resolve
+  #config: Config
   #policy: RuleEngine
   #credentials: ReadonlyMap<string, ConfiguredCredential>
   #forwarder: PooledForwarder
@@ -47,13 +50,15 @@ export class Ways {
 
   constructor(config: Config, surroundings: WaySurroundings) {
     this.#surroundings = surroundings
+    this.#config = config
+    this.#resolve = createResolver(() => this.#config.resolve)
     this.#policy = policyOf(config)
-    this.#credentials = configureCredentials(config.credentials, this.#providers(config))
+    this.#credentials = configureCredentials(config.credentials, this.#providers())
     this.#manager = new CredentialManager(this.#credentials, {
       clock: surroundings.now,
       onEvent: surroundings.onCredential,
     })
-    this.#forwarder = new PooledForwarder(createResolver(config.resolve), surroundings.isOwn)
+    this.#forwarder = new PooledForwarder(this.#resolve, surroundings.isOwn)
     this.#current = this.#build(config)
   }
 
@@ -72,9 +77,10 @@ export class Ways {
   /** @throws when it cannot be used; the one before stays */
   reload(config: Config): void {
     const policy = policyOf(config, this.#policy)
-    const credentials = configureCredentials(config.credentials, this.#providers(config), this.#credentials)
+    const credentials = configureCredentials(config.credentials, this.#providers(), this.#credentials)
     const before = this.#forwarder
-    this.#forwarder = new PooledForwarder(createResolver(config.resolve), this.#surroundings.isOwn)
+    this.#forwarder = new PooledForwarder(this.#resolve, this.#surroundings.isOwn)
+    this.#config = config
     this.#policy = policy
     this.#credentials = credentials
     this.#current = this.#build(config)
@@ -113,14 +119,14 @@ export class Ways {
     }
   }
 
-  #providers(config: Config): ProviderSurroundings {
+  #providers(): ProviderSurroundings {
     const { now, environment, svids, isOwn } = this.#surroundings
-    const resolve = createResolver(config.resolve)
     return {
       clock: now,
       environment,
       svids,
-      dispatcher: (connection) => guardedDispatcher({ ...connection, patience: tokenServerPatience }, resolve, isOwn),
+      dispatcher: (connection) =>
+        guardedDispatcher({ ...connection, patience: tokenServerPatience }, this.#resolve, isOwn),
     }
   }
 }

@@ -17,6 +17,13 @@ export interface Leaves {
   contextFor(host: string): SecureContext
 }
 
+/** Tells who asks, and whether anything could be allowed to them there. Throws a Refusal when nobody can be told. */
+export type Admit = (
+  connection: Connection,
+  host: string,
+  port: number,
+) => Promise<{ readonly caller: Caller; readonly reach: 'none' | 'inspect' | 'opaque' }>
+
 interface Attempt {
   readonly id: string
   readonly message: IncomingMessage
@@ -26,11 +33,7 @@ interface Attempt {
   readonly now: number
   readonly leaves: Leaves
   readonly patience: number
-  readonly admit: (
-    connection: Connection,
-    host: string,
-    port: number,
-  ) => Promise<{ readonly caller: Caller; readonly reach: 'inspect' | 'opaque' }>
+  readonly admit: Admit
   /** Takes the whole tunnel over; it answers the CONNECT too. */
   readonly opaque: (captured: Captured) => Promise<void>
   readonly failed: (host: string | undefined, caller: Caller | undefined, refusal: Refusal) => void
@@ -54,6 +57,9 @@ export async function openTunnel(attempt: Attempt): Promise<Opened | undefined> 
     host = target.host
     const admitted = await attempt.admit(connection, target.host, target.port)
     caller = admitted.caller
+    if (admitted.reach === 'none') {
+      throw new Refusal('no_rule', { detail: `no rule could allow ${caller.id} anything at ${host}:${target.port}` })
+    }
     if (head.length > 0) socket.unshift(head)
     if (admitted.reach === 'opaque') {
       const whole = { scheme: 'https', ...target, path: '/', query: '' } as const

@@ -5,7 +5,7 @@ import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
 import type { Caller, Captured, Connection, FailedConnection, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
-import { type Leaves, openTunnel } from './connect.ts'
+import { type Admit, type Leaves, openTunnel } from './connect.ts'
 import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
 import { HttpReply, refuseOnSocket } from './reply.ts'
 import { captureRequest, type Place } from './request.ts'
@@ -17,12 +17,7 @@ import { SocketReply } from './socket-reply.ts'
 export interface Doors {
   handle(captured: Captured, reply: Reply): Promise<void>
   tunnel(captured: Captured, reply: Reply): Promise<void>
-  /** @throws Refusal when nobody is known there, or nothing could be allowed */
-  admit(
-    connection: Connection,
-    host: string,
-    port: number,
-  ): Promise<{ readonly caller: Caller; readonly reach: 'inspect' | 'opaque' }>
+  readonly admit: Admit
   failed(failure: FailedConnection): void
 }
 

@@ -6,14 +6,15 @@ import { Refusal } from '../refusal.ts'
 export type Resolve = (host: string) => Promise<readonly string[]>
 
 /**
- * @param fixed names that the configuration answers itself
+ * @param fixed names that the configuration answers itself, asked each time
  * @returns every address of the host, in the order in which the system prefers them
  * @throws Refusal `upstream_unresolved`
  */
-export function createResolver(fixed: Readonly<Record<string, readonly string[]>>): Resolve {
+export function createResolver(fixed: () => Readonly<Record<string, readonly string[]>>): Resolve {
   return async (host) => {
     if (isIP(host) !== 0) return [host]
-    const given = Object.hasOwn(fixed, host) ? fixed[host] : undefined
+    const table = fixed()
+    const given = Object.hasOwn(table, host) ? table[host] : undefined
     if (given !== undefined) return given
     try {
       const answers = await lookup(host, { all: true, order: 'verbatim' })

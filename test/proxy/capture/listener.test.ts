@@ -37,7 +37,7 @@ class Recorder implements Doors {
     await reply.refuse(new Refusal('upstream_unreachable'))
   }
   admit: Doors['admit'] = async (_connection, host) => {
-    if (host === 'forbidden.example') throw new Refusal('no_rule')
+    if (host === 'forbidden.example') return { caller, reach: 'none' }
     return { caller, reach: host === 'opaque.example' ? 'opaque' : 'inspect' }
   }
   failed: Doors['failed'] = (failure) => {

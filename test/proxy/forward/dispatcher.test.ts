@@ -30,7 +30,7 @@ interface Setting {
 /** A forwarder, and one request after another through it. */
 function forwarding({ host = 'api.example', port, scheme = 'https', destination = {}, resolve, own = [] }: Setting) {
   const forwarder = new PooledForwarder(
-    createResolver(resolve ?? { [host]: ['127.0.0.1'] }),
+    createResolver(() => resolve ?? { [host]: ['127.0.0.1'] }),
     ownPorts(new Set(own), () => []),
   )
   closing.push(() => forwarder.close(new Error('test over')))
