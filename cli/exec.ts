@@ -27,7 +27,7 @@ interface Options {
   readonly as?: string
   readonly records?: string
   readonly bypass?: string
-  readonly keepEnv: readonly string[]
+  readonly keepEnv?: readonly string[]
   readonly dropEnv?: true
   readonly verbose?: true
 }
@@ -75,7 +75,7 @@ export function execCommand(): Command {
   )
 }
 
-const also = (value: string, before: readonly string[]): readonly string[] => [...before, value]
+const also = (value: string, before: readonly string[] = []): readonly string[] => [...before, value]
 
 const say = (sentence: string): void => console.error(`postern: ${sentence}`)
 
@@ -122,7 +122,7 @@ async function run(file: string, argv: readonly string[], options: Options): Pro
     const { variables, suspects } = commandEnvironment({
       inherited: environment,
       secrets,
-      keep: new Set(options.keepEnv),
+      keep: new Set(options.keepEnv ?? []),
       dropLookalikes: options.dropEnv === true,
       proxy: { ...addressOf(gate), user: RUN_USER, token },
       noProxy: options.bypass?.split(',').filter(Boolean) ?? defaultNoProxy(hostsIn(config)),
