@@ -105,7 +105,9 @@ export class FileSource implements SvidSource {
 
   async #takeChanged(each: Part): Promise<boolean> {
     try {
-      const texts = await Promise.all(each.paths.map(readText))
+      // One after the other, so that the same trouble is told of the same file each time.
+      const texts: string[] = []
+      for (const path of each.paths) texts.push(await readText(path))
       const content = texts.join('\0')
       if (content === each.last) return false
       each.last = content

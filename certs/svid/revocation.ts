@@ -23,7 +23,7 @@ export function parseRevocationList(der: Uint8Array): RevocationList {
   const outer = DerReader.only(der, tags.sequence)
   const signed = outer.next(tags.sequence)
   const algorithm = outer.next(tags.sequence)
-  const signature = outer.bitString()
+  const signature = outer.octets()
   outer.end()
 
   const fields = new DerReader(signed.content)

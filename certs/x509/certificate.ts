@@ -46,7 +46,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const outer = DerReader.only(der, tags.sequence)
   const signed = outer.next(tags.sequence)
   const signatureAlgorithm = outer.next(tags.sequence)
-  const signature = outer.bitString()
+  const signature = outer.octets()
   outer.end()
 
   const fields = new DerReader(signed.content)

@@ -118,6 +118,13 @@ export class DerReader {
     return content.subarray(1)
   }
 
+  /** A BIT STRING of whole octets, as keys and signatures are. */
+  octets(): Uint8Array {
+    const { content } = this.next(tags.bitString)
+    if (content[0] !== 0) throw new DerError('a bit string is not of whole octets')
+    return content.subarray(1)
+  }
+
   /** Epoch milliseconds of a UTCTime or GeneralizedTime, to the second and in UTC (RFC 5280 §4.1.2.5). */
   time(): number {
     const { tag, content } = this.any()

@@ -43,7 +43,7 @@ const derNull = nullValue()
 export function acceptedKey(spki: Uint8Array): PublicKey | undefined {
   const fields = DerReader.only(spki, tags.sequence)
   const family = familyOf(readAlgorithm(fields.sequence()))
-  fields.bitString()
+  fields.octets()
   fields.end()
   if (family === undefined) return undefined
   try {

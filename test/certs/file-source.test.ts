@@ -55,8 +55,10 @@ describe('FileSource', () => {
     expect(problems).toHaveLength(2)
     expect(problems[0]).toMatch(/svid\.pem, .*svid_key\.pem: ENOENT/)
     await write(folder, identityFiles())
-    await vi.waitFor(() => expect(source.svid().id).toBe('spiffe://acme.example/postern'), 5000)
-    expect(source.bundle(acme)?.x509Authorities).toHaveLength(1)
+    await vi.waitFor(() => {
+      expect(source.svid().id).toBe('spiffe://acme.example/postern')
+      expect(source.bundle(acme)?.x509Authorities).toHaveLength(1)
+    }, 5000)
   })
 
   test('files in a folder that is made later are found', async () => {

@@ -32,6 +32,8 @@ describe('DerReader refuses', () => {
     ['a bit string with eight unused bits', '03020800', (each) => each.bitString()],
     ['a bit string with unused bits of nothing', '030101', (each) => each.bitString()],
     ['a bit string whose unused bits are set', '03020181', (each) => each.bitString()],
+    ['a signature that is cut within an octet', '03020180', (each) => each.octets()],
+    ['a signature without its count of unused bits', '0300', (each) => each.octets()],
     ['an empty object identifier', '0600', (each) => each.oid()],
     ['an object identifier cut off', '06022a86', (each) => each.oid()],
     ['an object identifier with a needless octet', '06032a8001', (each) => each.oid()],
@@ -82,13 +84,22 @@ describe('DerReader reads', () => {
         (number, flag, bytes, [first, second, arcs], at) => {
           const dotted = [first, second, ...arcs].join('.')
           const fields = DerReader.only(
-            sequence(integer(number), boolean(flag), octetString(bytes), bitString(bytes), oid(dotted), time(at)),
+            sequence(
+              integer(number),
+              boolean(flag),
+              octetString(bytes),
+              bitString(bytes),
+              bitString(bytes),
+              oid(dotted),
+              time(at),
+            ),
             tags.sequence,
           )
           expect(fields.smallInteger()).toBe(number)
           expect(fields.boolean()).toBe(flag)
           expect(Buffer.from(fields.octetString()).equals(bytes)).toBe(true)
           expect(Buffer.from(fields.bitString()).equals(bytes)).toBe(true)
+          expect(Buffer.from(fields.octets()).equals(bytes)).toBe(true)
           expect(fields.oid()).toBe(dotted)
           expect(fields.time()).toBe(Math.floor(at / 1000) * 1000)
           fields.end()
