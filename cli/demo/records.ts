@@ -1,0 +1,72 @@
+// The records of the demo.
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { stripVTControlCharacters } from 'node:util'
+import { explain } from '../../proxy/record/explain.ts'
+import type { AuditRecord } from '../../proxy/record/line.ts'
+import { table } from '../../proxy/record/table.ts'
+import { paintFor } from '../../proxy/record/terminal-text.ts'
+import type { Postern } from './postern.ts'
+
+export const recordsFile = 'records.jsonl'
+
+/** Hands out the records in the order in which they are written, each once. */
+export class RecordReader {
+  readonly #path: string
+  #seen = 0
+
+  /** @param directory of the demo */
+  constructor(directory: string) {
+    this.#path = join(directory, recordsFile)
+  }
+
+  /** Waits for the next record. @throws when none is written within 10 s */
+  async next(): Promise<AuditRecord> {
+    for (const started = performance.now(); performance.now() - started < 10_000; await pause(10)) {
+      const text = await readFile(this.#path, 'utf8').catch(() => '')
+      // What stands after the last line feed is being written yet.
+      const line = text.split('\n').slice(0, -1)[this.#seen]
+      if (line === undefined) continue
+      this.#seen += 1
+      return JSON.parse(line)
+    }
+    throw new Error('a request was not recorded')
+  }
+}
+
+/** All records, the way a person gets at them: by `postern logs`. */
+export async function readWithLogs(postern: Postern): Promise<AuditRecord[]> {
+  const text = await postern.read(['logs', recordsFile, '--json'])
+  const lines = text.split('\n').filter((line) => line !== '')
+  return lines.map((line): AuditRecord => JSON.parse(line))
+}
+
+/** What `postern logs` shows on a terminal of at most 100 columns, which a pipe or a picture need not be. */
+export function asTable(records: readonly AuditRecord[]): string[] {
+  const { heading, row } = table({ width: width(), paint: paint() })
+  return [heading, ...records.flatMap((record) => row(record) ?? [])]
+}
+
+/** What `postern why` tells, in lines of at most 100 columns. */
+export function asExplanation(record: AuditRecord): string[] {
+  return explain(record, paint()).flatMap((line) => wrap(line, width()))
+}
+
+const width = (): number => Math.min(100, process.stdout.columns ?? 100)
+const paint = () => paintFor(process.stdout.isTTY === true, process.env.NO_COLOR)
+
+/** Breaks between words; what goes on in the next line stands under what was said, right of the label. */
+function wrap(line: string, columns: number): string[] {
+  const indent = /^\w+ {2,}/.exec(stripVTControlCharacters(line))?.[0].length ?? 0
+  const lines: string[] = []
+  let current = ''
+  for (const word of line.split(/(?<= )(?=[^ ])/)) {
+    if (stripVTControlCharacters(current + word).trimEnd().length <= columns) current += word
+    else {
+      lines.push(current.trimEnd())
+      current = ' '.repeat(indent) + word
+    }
+  }
+  return [...lines, current.trimEnd()]
+}
