@@ -126,7 +126,7 @@ export function readEntity(text: Uint8Array, at: number, end: number): Escape {
     if (letter < 0x61 || letter > 0x7a) break
     number = withLetter(number, letter)
   }
-  if (stop === end && stop <= at + longestName) return unfinished
+  if (stop === end && stop <= at + longestName + 1) return unfinished
   const byte = text[stop] === semicolon ? entities.get(number) : undefined
   return byte === undefined ? none : made(byte, stop - at + 1)
 }

@@ -331,11 +331,12 @@ describe('hostile bodies', () => {
     }
     for (const [length, step] of [
       [1 << 16, 1 << 15],
-      [1 << 11, 1],
+      // Long enough for what is held back to have reached its bound.
+      [1 << 12, 1],
     ] as const) {
       time(length, step)
-      const once = Math.min(...[1, 2, 3].map(() => time(length, step)))
-      const fourfold = Math.min(...[1, 2, 3].map(() => time(length * 4, step)))
+      const once = Math.min(...[1, 2].map(() => time(length, step)))
+      const fourfold = Math.min(...[1, 2].map(() => time(length * 4, step)))
       // Quadratic would be sixteen.
       expect(fourfold / once).toBeLessThan(10)
     }

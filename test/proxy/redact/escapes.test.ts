@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest'
+import { byteOf, lengthOf, none, readEscape, unfinished } from '../../../proxy/redact/escapes.ts'
+import { Unescaped } from '../../../proxy/redact/unescaped.ts'
+
+const read = (text: string) => readEscape(Buffer.from(text, 'latin1'), 0, text.length)
+
+describe('an escape', () => {
+  it.each([
+    ['%2F', '/', 3],
+    ['%2f', '/', 3],
+    ['%E9', '\xe9', 3],
+    ['\\u002F', '/', 6],
+    ['\\u002f0', '/', 6],
+    ['\\x2Fz', '/', 4],
+    ['\\/', '/', 2],
+    ['\\"', '"', 2],
+    ["\\'", "'", 2],
+    ['\\\\n', '\\', 2],
+    ['&#47;', '/', 5],
+    ['&#0047;', '/', 7],
+    ['&#x2F;', '/', 6],
+    ['&#X2f;', '/', 6],
+    ['&#x0002f;', '/', 9],
+    ['&sol;', '/', 5],
+    ['&amp;x', '&', 5],
+    ['&equals;', '=', 8],
+    ['&lowbar;', '_', 8],
+  ])('%s means %j', (text, character, length) => {
+    expect(byteOf(read(text))).toBe(character.charCodeAt(0))
+    expect(lengthOf(read(text))).toBe(length)
+  })
+
+  it.each([
+    '%',
+    '%2',
+    '\\',
+    '\\u',
+    '\\u0',
+    '\\u00',
+    '\\u002',
+    '\\x',
+    '\\x2',
+    '&',
+    '&a',
+    '&equals',
+    '&#',
+    '&#4',
+    '&#x',
+    '&#x2f',
+  ])('%s may become one', (text) => {
+    expect(read(text)).toBe(unfinished)
+  })
+
+  it.each([
+    '%zz',
+    '%2z',
+    '\\n',
+    '\\u0100',
+    '\\u4e2d',
+    '\\U002f',
+    '\\xzz',
+    '&x;',
+    '& ',
+    '&AMP;',
+    '&nosuch;',
+    '&equal ',
+    '&#;',
+    '&#x;',
+    '&#256;',
+    '&#00000000047;',
+    '&#xz',
+  ])('%s is none', (text) => {
+    expect(read(text)).toBe(none)
+  })
+})
+
+describe('text without its escapes', () => {
+  it.each([
+    ['a%2Fb', 'a/b'],
+    ['%25252F', '/'],
+    ['%5C%75%30%30%32%66', '/'],
+    ['\\\\\\\\/', '/'],
+    ['\\\\u002f', '/'],
+    ['&amp;amp;#x2F;', '/'],
+    ['%26sol%3B', '/'],
+    ['&#37;2F', '/'],
+    ['\\u0025\\u0032\\u0046', '/'],
+    ['100%, C:\\dir & more', '100%, C:\\dir & more'],
+    ['a\\nb\\u4e2d', 'a\\nb\\u4e2d'],
+    ['%%34%31', 'A'],
+  ])('%s comes to %s', (text, expected) => {
+    expect(Buffer.from(new Unescaped().takeAll(Buffer.from(text))).toString('latin1')).toBe(expected)
+  })
+})
