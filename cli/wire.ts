@@ -3,6 +3,7 @@ import type { EmbeddedAuthority } from '../certs/embedded-authority.ts'
 import { LeafIssuer } from '../certs/leaf-issuer.ts'
 import { openSource } from '../certs/open-source.ts'
 import { PodAuthority } from '../certs/pod-authority.ts'
+import type { SvidSource } from '../certs/source.ts'
 import type { Doors } from '../proxy/capture/listener.ts'
 import type { ListenAddress, ListenSettings } from '../proxy/capture/settings.ts'
 import type { Config } from '../proxy/config/schema.ts'
@@ -58,6 +59,15 @@ export interface Gate {
   close(reason?: string, graceMilliseconds?: number): Promise<void>
 }
 
+/** When the own SVID expires, as Unix time; 0 where there is none. */
+function expiryOf(svids: SvidSource | undefined): number {
+  try {
+    return svids === undefined ? 0 : svids.svid().expiresAt / 1_000
+  } catch {
+    return 0
+  }
+}
+
 type Closing = (() => Promise<unknown> | unknown)[]
 
 /** @throws when the identity, the records, a listener or a server of ours cannot be opened; what was opened is closed again */
@@ -89,7 +99,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   const checks = { loadedAt: now(), error: undefined as string | undefined }
   metrics.lastReload.set(checks.loadedAt / 1_000)
 
-  const sink = await openSink(config.records, log, metrics, now)
+  const sink = await openSink(config.records, { log, metrics, readiness }, now)
   closing.push(() => sink.close())
   const fingerprint = await openFingerprints(config.records, environment)
 
@@ -101,6 +111,8 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       onProblem: (problem) => log.warn({ err: problem }, 'the identity cannot be read; the one before stays'),
     }))
   closing.push(() => identity?.close())
+
+  metrics.svidExpiry.from(() => expiryOf(identity?.source))
 
   const podAuthority = new PodAuthority({ now })
   metrics.caExpiry.set(podAuthority.expiresAt / 1_000)

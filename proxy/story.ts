@@ -11,6 +11,8 @@ export class Story {
   readonly #spent: Partial<Record<Stage, number>> = {}
   readonly #kind: Outcome['kind']
   #reached: Reached
+  /** The address that an answer came from. */
+  #address: string | undefined
   #mark: number
 
   constructor(captured: Captured, kind: Outcome['kind'], stopwatch: Stopwatch) {
@@ -30,6 +32,7 @@ export class Story {
 
   answered(answer: Answer): Answer {
     this.#lap('forward')
+    this.#address = answer.address
     return answer
   }
 
@@ -45,12 +48,18 @@ export class Story {
       kind: this.#kind,
       exchange: this.#reached,
       refusal: end.refusal,
-      answer: end.answer,
+      answer: end.answer ?? this.#withheld(end.refusal),
       ended: end.ended,
       bytes: end.bytes,
       spent: this.#spent,
       endedAt: this.#reached.receivedAt + (this.#stopwatch() - this.#began),
     }
+  }
+
+  /** An answer that was refused after it had come is recorded as what the agent got in its place. */
+  #withheld(refusal: Refusal | undefined): Outcome['answer'] {
+    if (this.#address === undefined || refusal === undefined) return undefined
+    return { status: refusal.status, address: this.#address, findings: [] }
   }
 
   #lap(stage: Stage): void {

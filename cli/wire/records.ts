@@ -3,34 +3,21 @@ import { randomBytes } from 'node:crypto'
 import { requestId } from '../../proxy/capture/request-id.ts'
 import type { Config } from '../../proxy/config/schema.ts'
 import { readReference } from '../../proxy/obtain/reference.ts'
-import type { Diagnostics } from '../../proxy/record/diagnostics.ts'
 import { fileSink } from '../../proxy/record/file-sink.ts'
 import { fingerprinter } from '../../proxy/record/fingerprint.ts'
-import type { Metrics } from '../../proxy/record/metrics.ts'
 import type { RecordSink } from '../../proxy/record/sink.ts'
+import { type Alarms, sinkEvents } from '../../proxy/record/sink-events.ts'
 import { stdoutSink } from '../../proxy/record/stdout-sink.ts'
 import type { Secret } from '../../proxy/secret.ts'
 
 /** @throws when the file cannot be opened */
 export function openSink(
-  { to }: Config['records'],
-  log: Diagnostics,
-  metrics: Metrics,
+  settings: Config['records'],
+  alarms: Omit<Alarms, 'settings'>,
   now: () => number,
 ): Promise<RecordSink> {
-  const events = {
-    failed(error: Error) {
-      metrics.recordsHealthy.set(0)
-      log.error({ err: error, to }, 'records cannot be written; requests with credentials are refused until they can')
-    },
-    recovered(lost: number) {
-      metrics.recordsHealthy.set(1)
-      log.warn({ to, lost }, 'records can be written again')
-    },
-    dropped: () => metrics.recordsDropped.add(1),
-  }
-  const surroundings = { now, newId: requestId, events }
-  return to === 'stdout' ? stdoutSink(surroundings) : fileSink(to, surroundings)
+  const surroundings = { now, newId: requestId, events: sinkEvents({ ...alarms, settings }) }
+  return settings.to === 'stdout' ? stdoutSink(surroundings) : fileSink(settings.to, surroundings)
 }
 
 /** @throws Refusal when the key that the configuration refers to cannot be read or is too short */

@@ -18,7 +18,9 @@ await build({
   sourcemap: 'linked',
   sourcesContent: false,
   // Some dependencies are CommonJS and ask for Node's own modules by `require`.
-  banner: { js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);",
+  },
   plugins: [
     {
       // The demo needs the source tree and its development dependencies; it says so itself.

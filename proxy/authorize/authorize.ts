@@ -1,5 +1,5 @@
 // May this caller, for this principal, do exactly this, now? The policy answers; here its answer becomes a step or a refusal.
-import type { PolicyEngine, Question } from '../../policy/engine.ts'
+import type { Deny, PolicyEngine, Question } from '../../policy/engine.ts'
 import type { Authorized, Destination, Identified } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 
@@ -45,14 +45,11 @@ function question({ caller, principal, chain, method, target, headers, receivedA
   }
 }
 
-function denial({
-  detail,
-  rule,
-  retryAfter,
-}: {
-  detail: string
-  rule: string | undefined
-  retryAfter: number | undefined
-}) {
-  return { detail, ...(rule === undefined ? {} : { rule }), ...(retryAfter === undefined ? {} : { retryAfter }) }
+function denial({ detail, rule, retryAfter, shadows }: Deny) {
+  return {
+    detail,
+    shadows,
+    ...(rule === undefined ? {} : { rule }),
+    ...(retryAfter === undefined ? {} : { retryAfter }),
+  }
 }
