@@ -13,17 +13,10 @@ const mostPerByte = 12
 const unescaped = new Unescaped()
 
 export class Needles {
-  readonly #asIs: Matcher
-  /** For text without its escapes. The same, unless the secret itself reads as an escape somewhere. */
-  readonly #unescaped: Matcher
+  readonly #matcher: Matcher
 
   private constructor(make: () => readonly Form[]) {
-    const forms = make()
-    const plain = withoutEscapes(forms)
-    const same =
-      plain.length === forms.length && plain.every(({ bytes }, at) => bytes.length === forms[at]?.bytes.length)
-    this.#asIs = new Matcher(make)
-    this.#unescaped = same || plain.length === 0 ? this.#asIs : new Matcher(() => withoutEscapes(make()))
+    this.#matcher = new Matcher(make)
   }
 
   /** @returns undefined when the secrets are too short to be looked for */
@@ -31,7 +24,7 @@ export class Needles {
     let node = root
     for (const secret of secrets) node = node.with(secret)
     if (node.needles === null) {
-      const make = () => secrets.flatMap((secret) => formsOf(secret.reveal()))
+      const make = () => secrets.flatMap((secret) => withoutEscapesToo(formsOf(secret.reveal())))
       node.needles = make().length === 0 ? undefined : new Needles(make)
     }
     return node.needles
@@ -45,16 +38,16 @@ export class Needles {
    */
   find(text: Buffer, found: Spans): number {
     const end = text.length
-    let open = this.#asIs.scan(text, end, end, found)
-    const reach = this.#unescaped.longest
-    const escapes = new EscapeFinder(text, this.#unescaped)
+    let open = this.#matcher.scan(text, end, end, found)
+    const reach = this.#matcher.longest
+    const escapes = new EscapeFinder(text, this.#matcher)
     let at = escapes.next(0)
     while (at < end) {
       at = unescaped.take(text, at, escapes, reach)
       const atEnd = unescaped.consumed === end
       const settled = atEnd ? unescaped.settled() : unescaped.length
       const first = found.length
-      const start = this.#unescaped.scan(unescaped.bytes, unescaped.length, settled, found)
+      const start = this.#matcher.scan(unescaped.bytes, unescaped.length, settled, found)
       for (let index = first; index < found.length; index++) found[index] = unescaped.originOf(found[index] ?? 0)
       if (atEnd) open = Math.min(open, unescaped.originOf(start))
     }
@@ -63,13 +56,13 @@ export class Needles {
 
   /** Finds what the end of a broken-off text gives away: a form of which much, but not all, is there. */
   findTruncated(text: Buffer, found: Spans): void {
-    this.#asIs.scanTruncated(text, text.length, found)
-    const escapes = new EscapeFinder(text, this.#unescaped)
+    this.#matcher.scanTruncated(text, text.length, found)
+    const escapes = new EscapeFinder(text, this.#matcher)
     let at = escapes.next(0)
     while (at < text.length) {
-      at = unescaped.take(text, at, escapes, this.#unescaped.longest)
+      at = unescaped.take(text, at, escapes, this.#matcher.longest)
       const first = found.length
-      if (unescaped.consumed === text.length) this.#unescaped.scanTruncated(unescaped.bytes, unescaped.settled(), found)
+      if (unescaped.consumed === text.length) this.#matcher.scanTruncated(unescaped.bytes, unescaped.settled(), found)
       for (let index = first; index < found.length; index += 2) {
         found[index] = unescaped.originOf(found[index] ?? 0)
         found[index + 1] = text.length
@@ -78,12 +71,15 @@ export class Needles {
   }
 }
 
-function withoutEscapes(forms: readonly Form[]): Form[] {
-  return forms
-    .map((form) =>
-      form.bytes.some((byte) => introduces[byte] === 1) ? { ...form, bytes: unescaped.takeAll(form.bytes) } : form,
-    )
+/** A form that itself reads as an escape somewhere looks different in a text whose escapes were undone. */
+function withoutEscapesToo(forms: readonly Form[]): Form[] {
+  // Not the common one: forms are made again in the middle of a search.
+  const own = new Unescaped()
+  const plain = forms
+    .filter(({ bytes }) => bytes.some((byte) => introduces[byte] === 1))
+    .map((form) => ({ ...form, bytes: own.takeAll(form.bytes) }))
     .filter(({ bytes }) => bytes.length >= shortestSecret)
+  return [...forms, ...plain]
 }
 
 /** The needles of a list of secrets are kept as long as the secrets are. */

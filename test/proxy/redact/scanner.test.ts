@@ -104,6 +104,20 @@ describe('a secret in an answer', () => {
     expect(scan(needlesOf('two words+more'), 'a=two+words%2bmore&').text).toBe(`a=${'*'.repeat(16)}&`)
   })
 
+  it('is found though it reads as an escape itself, as it is and without that escape', () => {
+    const needles = needlesOf('abca/%61b')
+    for (const form of ['abca/%61b', 'abca/ab', 'abca%2F%2561b', 'abca\\/ab'])
+      for (const before of ['', '\\u0061'])
+        expect(scan(needles, `${before}${form}.`).text).toBe(`${before}${'*'.repeat(form.length)}.`)
+  })
+
+  it('is found though it is long and reads as escapes', () => {
+    const secret = Array.from({ length: 40 }, (_, at) => `%4${at % 10}x\\/`).join('')
+    const escaped = [...secret].map((character) => `%${character.charCodeAt(0).toString(16)}`).join('')
+    expect(scan(needlesOf(secret), `a ${escaped} b`).text).toBe(`a ${'*'.repeat(escaped.length)} b`)
+    expect(scan(needlesOf(secret), `a ${secret} b`).text).toBe(`a ${'*'.repeat(secret.length)} b`)
+  })
+
   it('of four to seven bytes is found as it is, in hex and escaped, and not in base64', () => {
     const needles = needlesOf('s3cr')
     expect(scan(needles, 'a s3cr, 73336372, %733cr').text).toBe('a ****, ********, ******')
