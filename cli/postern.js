@@ -6,6 +6,9 @@ import { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
+// Any process of the same user could otherwise open Node's inspector in this one, and read its memory.
+process.on('SIGUSR1', () => {})
+
 const source = fileURLToPath(new URL('./main.ts', import.meta.url))
 const main = existsSync(source) ? source : fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const major = Number.parseInt(process.versions.node, 10)
@@ -34,9 +37,13 @@ if (major >= 24) {
     )
     process.exit(69)
   }
-  const child = spawn(found[0], [fileURLToPath(import.meta.url), ...process.argv.slice(2)], { stdio: 'inherit' })
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2', 'SIGQUIT'])
+  const argv = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
+  // A launcher that stayed would keep what is secret in its environment where others can read it.
+  if (process.execve !== undefined && process.platform !== 'win32') process.execve(found[0], [found[0], ...argv])
+  const child = spawn(found[0], argv, { stdio: 'inherit' })
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGUSR2', 'SIGQUIT', 'SIGWINCH', 'SIGCONT', 'SIGTSTP']) {
     process.on(signal, () => child.kill(signal))
+  }
   child.on('exit', (code, signal) =>
     process.exit(signal === null ? (code ?? 1) : 128 + (constants.signals[signal] ?? 0)),
   )

@@ -4,6 +4,7 @@ import { ConfigError } from '../proxy/config/problems.ts'
 import { ConfigWatch } from '../proxy/config/watch.ts'
 import { type Diagnostics, diagnosticLevels, diagnostics } from '../proxy/record/diagnostics.ts'
 import { configPath } from './exec/config-path.ts'
+import { protectProcess } from './exec/protect.ts'
 import { exit, usageExit } from './exit.ts'
 import { type Gate, open } from './wire.ts'
 
@@ -36,7 +37,10 @@ export function runCommand(): Command {
 }
 
 async function run({ config, logLevel, grace }: Options): Promise<number> {
+  // Before a secret is read.
+  const { gap } = protectProcess()
   const log = diagnostics({ level: logLevel, readable: process.stderr.isTTY === true })
+  if (gap !== undefined) log.warn({ gap }, 'the memory of this process is not closed to others')
   let gate: Gate | undefined
   let watch: ConfigWatch | undefined
   try {

@@ -124,7 +124,9 @@ async function lookInto(attempt: Attempt, target: { readonly host: HostName; rea
 /** The name that the agent tells TLS must be the one that it told CONNECT; policy saw that one (RFC 9110 §7.4). */
 function checkHello({ serverName, alpn }: ClientHello, host: HostName): void {
   const literal = isIP(host) !== 0
-  if (serverName === undefined && !literal) throw new Refusal('misdirected', { detail: 'TLS without a server name' })
+  // Java names no host without a dot, such as localhost, to TLS; the CONNECT authority and Host must do.
+  if (serverName === undefined && !literal && host.includes('.'))
+    throw new Refusal('misdirected', { detail: 'TLS without a server name' })
   if (serverName !== undefined) {
     const named = canonicalHost(literal && serverName.includes(':') ? `[${serverName}]` : serverName)
     if (named !== host) throw new Refusal('misdirected', { detail: `CONNECT to ${host}, TLS server name ${named}` })

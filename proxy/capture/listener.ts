@@ -1,4 +1,5 @@
 // One port on which agents call: HTTP/1.1 with absolute-form targets and CONNECT, in clear on this machine or inside mutual TLS.
+import { constants } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Server as FrontServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
@@ -274,7 +275,14 @@ export class Listener {
  * bring back a caller without the chain to judge it by.
  */
 function mutual(tls: TlsOptions): TlsOptions {
-  return { ...tls, minVersion: 'TLSv1.3', requestCert: true, rejectUnauthorized: false, ALPNProtocols: ['http/1.1'] }
+  return {
+    ...tls,
+    minVersion: 'TLSv1.3',
+    requestCert: true,
+    rejectUnauthorized: false,
+    secureOptions: constants.SSL_OP_NO_TICKET,
+    ALPNProtocols: ['http/1.1'],
+  }
 }
 
 /** @returns undefined where nothing was asked: a connection that was opened and dropped */
