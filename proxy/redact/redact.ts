@@ -1,6 +1,6 @@
 // The step: does the answer give the secret back, in any encoding? Only answers to requests that carried one are looked at.
 import type { Duplex } from 'node:stream'
-import type { Answer, AnswerBody, Finding, HeaderList, Injected } from '../exchange.ts'
+import type { Answer, AnswerBody, Destination, Finding, HeaderList, Injected } from '../exchange.ts'
 import { InspectedBody } from './body.ts'
 import { codingsOf, decoded, isCoded, withoutCoding } from './decode.ts'
 import { Echoes } from './echoes.ts'
@@ -9,11 +9,16 @@ import { Needles } from './needles.ts'
 import { InspectedTunnel } from './tunnel.ts'
 import { uninspectable } from './uninspectable.ts'
 
+/** What is read of the exchange. */
+export interface Sent extends Pick<Injected, 'method' | 'upgrade' | 'emitted'> {
+  readonly destination: Pick<Destination, 'echo'>
+}
+
 /**
  * @returns the answer without the secrets that were sent, of the same length; the very same answer when none were sent
  * @throws Refusal `response_uninspectable`, or `secret_echoed` where the destination says `block`; the upstream is let go of
  */
-export function redact(answer: Answer, exchange: Injected): Answer {
+export function redact(answer: Answer, exchange: Sent): Answer {
   if (exchange.emitted.length === 0) return answer
   const needles = Needles.of(exchange.emitted)
   if (needles === undefined) return answer
@@ -25,7 +30,7 @@ export function redact(answer: Answer, exchange: Injected): Answer {
   }
 }
 
-function inspect(answer: Answer, exchange: Injected, needles: Needles, echoes: Echoes): Answer {
+function inspect(answer: Answer, exchange: Sent, needles: Needles, echoes: Echoes): Answer {
   const statusText = inspectText(answer.statusText, 'status', needles, echoes)
   const headers = inspectFields(answer.headers, 'header', needles, echoes)
   if (echoes.blocked) throw echoes.refusal()
@@ -35,7 +40,7 @@ function inspect(answer: Answer, exchange: Injected, needles: Needles, echoes: E
 type Rest = Pick<Answer, 'headers' | 'body' | 'tunnel'>
 
 /** What follows the head, and the fields that tell of it. */
-function rest(answer: Answer, headers: HeaderList, exchange: Injected, needles: Needles, echoes: Echoes): Rest {
+function rest(answer: Answer, headers: HeaderList, exchange: Sent, needles: Needles, echoes: Echoes): Rest {
   const { body, tunnel } = answer
   const trusted = echoes.policy === 'trusted-echo'
   if (tunnel !== undefined)
@@ -52,11 +57,11 @@ function rest(answer: Answer, headers: HeaderList, exchange: Injected, needles: 
 }
 
 /** RFC 9110 §6.4.1. */
-function hasNoBody({ status }: Answer, { method }: Injected): boolean {
+function hasNoBody({ status }: Answer, { method }: Sent): boolean {
   return method === 'HEAD' || status === 204 || status === 304
 }
 
-function inspectTunnel(tunnel: Duplex, answer: Answer, exchange: Injected, needles: Needles, echoes: Echoes): Duplex {
+function inspectTunnel(tunnel: Duplex, answer: Answer, exchange: Sent, needles: Needles, echoes: Echoes): Duplex {
   // None was offered (`inject/strip.ts`); compressed frames could not be looked into.
   if (answer.headers.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'sec-websocket-extensions'))
     throw uninspectable('WebSocket extensions')

@@ -4,26 +4,19 @@ import { duplexPair } from 'node:stream'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { Agent } from 'undici'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Answer, Destination, Injected } from '../../../proxy/exchange.ts'
+import type { Answer, Destination } from '../../../proxy/exchange.ts'
 import { AnswerHandler } from '../../../proxy/forward/answer.ts'
-import { redact } from '../../../proxy/redact/redact.ts'
+import { redact, type Sent } from '../../../proxy/redact/redact.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
 import { Secret } from '../../../proxy/secret.ts'
-import { exchange, type Given } from '../inject/exchanges.ts'
 import { Source, Taker } from './bodies.ts'
 import { token } from './encoders.ts'
 
 const secret = new Secret('canary', token)
 const blank = '*'.repeat(token.length)
 
-function injected(echo: Destination['echo'], given: Given = {}): Injected {
-  const base = exchange({ ...given, destination: { echo } })
-  return {
-    ...base,
-    outgoing: { method: base.method, path: '/', headers: [] } as unknown as Injected['outgoing'],
-    emitted: [secret],
-    findings: [],
-  }
+function injected(echo: Destination['echo'], { method = 'GET' }: { readonly method?: string } = {}): Sent {
+  return { method, upgrade: undefined, destination: { echo }, emitted: [secret] }
 }
 
 function answer(given: Partial<Answer> = {}): Answer & { readonly source: Source } {
@@ -243,7 +236,7 @@ describe('what cannot be looked into', () => {
     }
   })
 
-  it.each<[string, Partial<Answer>, Given]>([
+  it.each<[string, Partial<Answer>, { readonly method?: string }]>([
     ['HEAD', { headers: ['Content-Encoding', 'compress', 'Content-Length', '5'] }, { method: 'HEAD' }],
     ['204', { status: 204, headers: ['Content-Encoding', 'gzip'] }, {}],
     ['304', { status: 304, headers: ['Content-Encoding', 'br', 'Content-Length', '5'] }, {}],
