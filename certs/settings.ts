@@ -1,5 +1,5 @@
 // The section `identity` of the configuration: where the own identity, and the trust in others, comes from.
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseTrustDomain } from './spiffe-id.ts'
 
 /** A path, made absolute by whoever loads the configuration. */

@@ -6,6 +6,7 @@ import { hashedName } from './trust/hashed-name.ts'
 import { javaPassword, javaTruststore } from './trust/java-truststore.ts'
 import { systemRoots } from './trust/system-roots.ts'
 import { appending, replacing } from './trust/variables.ts'
+import { wgetSettings } from './trust/wget-settings.ts'
 
 export interface TrustFilesOptions {
   /** A private folder; the files go into `trust` below it. */
@@ -26,8 +27,8 @@ export interface TrustFiles {
 }
 
 /**
- * Writes `ca.pem` (our authority), `combined.pem` (ours and the system's roots), `truststore.jks` (the same, for Java)
- * and `hashed/` (ours alone, by OpenSSL's name: whoever reads that folder reads the file of SSL_CERT_FILE as well, or
+ * Writes `ca.pem` (our authority), `combined.pem` (ours and the system's roots), `truststore.p12` (the same, for Java),
+ * `wgetrc` (which names it, for wget) and `hashed/` (ours alone, by OpenSSL's name: whoever reads that folder reads the file of SSL_CERT_FILE as well, or
  * has a variable of its own). Readable for all, since the folder above decides who comes in.
  */
 export async function writeTrustFiles({ directory, caPem, inherited = {} }: TrustFilesOptions): Promise<TrustFiles> {
@@ -43,7 +44,8 @@ export async function writeTrustFiles({ directory, caPem, inherited = {} }: Trus
 
   const ca = await write('ca.pem', caPem)
   const combined = await write('combined.pem', roots.map(certificatePem).join(''))
-  const truststore = await write('truststore.jks', javaTruststore(roots))
+  const truststore = await write('truststore.p12', await javaTruststore(roots))
+  const wgetrc = await write('wgetrc', await wgetSettings(inherited, combined))
   await write(join('hashed', hashedName(ours.der)), caPem)
 
   return {
@@ -52,6 +54,7 @@ export async function writeTrustFiles({ directory, caPem, inherited = {} }: Trus
       // A program reads one such file: what it was to add before stands in the combined one.
       ...Object.fromEntries(appending.map((variable) => [variable, inherited[variable] === undefined ? ca : combined])),
       SSL_CERT_DIR: hashed,
+      SYSTEM_WGETRC: wgetrc,
       JAVA_TOOL_OPTIONS: javaOptions(truststore),
     },
     remove: () => rm(folder, { recursive: true, force: true }),
@@ -69,7 +72,7 @@ async function writePublic(path: string, content: string | Uint8Array): Promise<
 function javaOptions(truststore: string): string {
   return [
     `-Djavax.net.ssl.trustStore=${truststore}`,
-    '-Djavax.net.ssl.trustStoreType=JKS',
+    '-Djavax.net.ssl.trustStoreType=PKCS12',
     `-Djavax.net.ssl.trustStorePassword=${javaPassword}`,
   ]
     .map((option) => (/\s/.test(option) ? `"${option}"` : option))

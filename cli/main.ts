@@ -1,14 +1,39 @@
-// The command line: one file a command.
+// The command line: one file a command, loaded when it is called, since a short start matters most where an agent waits.
 import { Command } from 'commander'
-import { checkCommand } from './check.ts'
-import { demoCommand } from './demo.ts'
-import { execCommand } from './exec.ts'
 import { usageExit } from './exit.ts'
-import { logsCommand } from './logs.ts'
-import { policyCommand } from './policy.ts'
-import { runCommand } from './run.ts'
 import { version } from './version.ts'
-import { whyCommand } from './why.ts'
+
+/** In the order of the help. */
+const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
+  run: {
+    summary: 'run the proxy as a service',
+    load: async () => (await import('./run.ts')).runCommand(),
+  },
+  exec: {
+    summary: 'run a command that reaches the network, and its credentials, through the proxy',
+    load: async () => (await import('./exec.ts')).execCommand(),
+  },
+  check: {
+    summary: 'say what a configuration means, or what is wrong with it',
+    load: async () => (await import('./check.ts')).checkCommand(),
+  },
+  policy: {
+    summary: 'try the rules: run the cases beside them, or explain one request',
+    load: async () => (await import('./policy.ts')).policyCommand(),
+  },
+  logs: {
+    summary: 'show records as a table: filter, follow',
+    load: async () => (await import('./logs.ts')).logsCommand(),
+  },
+  why: {
+    summary: 'tell the story of one request',
+    load: async () => (await import('./why.ts')).whyCommand(),
+  },
+  demo: {
+    summary: 'show on this machine what Postern does, and check each claim',
+    load: async () => (await import('./demo.ts')).demoCommand(),
+  },
+}
 
 const program = new Command('postern')
   .description('The small gate in the wall: everything that an agent sends out passes here, or does not.')
@@ -17,16 +42,16 @@ const program = new Command('postern')
   .exitOverride(usageExit)
   .showHelpAfterError('(postern --help lists the commands)')
 
-for (const command of [
-  runCommand(),
-  execCommand(),
-  checkCommand(),
-  policyCommand(),
-  logsCommand(),
-  whyCommand(),
-  demoCommand(),
-]) {
-  program.addCommand(command)
+const named = process.argv[2]
+for (const [name, { summary, load }] of Object.entries(commands)) {
+  program.addCommand(name === named ? (await load()).summary(summary) : new Command(name).summary(summary))
 }
-
+// `postern help exec` shows the whole help of exec.
+if (named === 'help' && process.argv[3] !== undefined) {
+  const command = await commands[process.argv[3]]?.load()
+  if (command !== undefined) {
+    command.name(`postern ${command.name()}`).outputHelp()
+    process.exit(0)
+  }
+}
 await program.parseAsync()

@@ -2,7 +2,7 @@
 // Starts the command line on a Node that can run it: this one if it is new enough, else the one that npm installed beside us.
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { createRequire } from 'node:module'
+import module, { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
@@ -20,6 +20,10 @@ if (major >= 24) {
     const kind = typeof rest[0] === 'string' ? rest[0] : rest[0]?.type
     if (kind !== 'ExperimentalWarning') emit.call(process, warning, ...rest)
   }
+  // For a checkout only: whoever can write the cache can as well write the sources. Beside an installed bundle, it would
+  // be a way in for the agent.
+  if (main === source)
+    module.enableCompileCache?.(fileURLToPath(new URL('../node_modules/.cache/postern', import.meta.url)))
   await import(main)
 } else {
   const require = createRequire(import.meta.url)

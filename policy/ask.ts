@@ -1,5 +1,5 @@
 // A question as people write it: in case files, and on the command line.
-import { z } from 'zod'
+import * as z from 'zod'
 import type { SpiffeId } from '../certs/spiffe-id.ts'
 import type { Question } from './engine.ts'
 import { proofKinds } from './settings.ts'

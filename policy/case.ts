@@ -1,5 +1,5 @@
 // Policy cases: a question, and what the policy should say to it.
-import { z } from 'zod'
+import * as z from 'zod'
 import { askSchema, questionOf, type Readers } from './ask.ts'
 import type { CompiledPolicy } from './compile.ts'
 import type { Allow, Deny } from './engine.ts'

@@ -1,5 +1,5 @@
 // The `rules` section: what a rule may say. A JSON Schema is generated from the descriptions.
-import { z } from 'zod'
+import * as z from 'zod'
 import { agentPattern, maxIdLength } from './agents.ts'
 import { expressionProblem } from './expression.ts'
 import { limitPattern } from './limits.ts'

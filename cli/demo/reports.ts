@@ -1,5 +1,5 @@
 // What the agent of the demo tells of its own work: a line of JSON each on its standard output.
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const reportSchema = z.discriminatedUnion('did', [
   z.strictObject({

@@ -14,6 +14,8 @@ await build({
   platform: 'node',
   format: 'esm',
   target: 'node24',
+  minifyWhitespace: true,
+  minifySyntax: true,
   legalComments: 'linked',
   sourcemap: 'linked',
   sourcesContent: false,

@@ -1,5 +1,5 @@
 // docs/records.md, from the schema of a record.
-import { z } from 'zod'
+import * as z from 'zod'
 import { auditRecord } from '../../proxy/record/schema.ts'
 
 /** What of JSON Schema the schema of records becomes. */

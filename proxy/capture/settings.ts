@@ -1,6 +1,6 @@
 // The `listen` section: where agents connect, what is spoken there, and which proofs count.
 import { isIP, isIPv4, SocketAddress } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 import { name, spiffeId } from '../config/scalars.ts'
 
 export type ListenAddress =

@@ -11,8 +11,14 @@ type Issue = z.core.$ZodIssue
  * @param data what was validated
  */
 export function mistakesOf(issues: readonly Issue[], form: Form, data: unknown): Mistake[] {
-  return new Translation(form, data).all(issues, [])
+  const all = new Translation(form, data).all(issues, [])
+  // A key that is mistyped is missing, too; that goes without saying.
+  const meant = new Set(all.flatMap(({ path, nearest }) => (nearest === undefined ? [] : siblings(path, nearest))))
+  return all.filter(({ path, message }) => message !== isMissing || !meant.has(JSON.stringify(path)))
 }
+
+const isMissing = 'is missing'
+const siblings = (path: readonly string[], name: string) => [JSON.stringify([...path.slice(0, -1), name])]
 
 class Translation {
   readonly #form: Form
@@ -100,7 +106,7 @@ function unknownKey(path: readonly string[], keys: readonly string[]): Mistake {
 }
 
 function missing(path: readonly string[], expected: string | undefined): Mistake {
-  return { path, atKey: true, message: 'is missing', expected }
+  return { path, atKey: true, message: isMissing, expected }
 }
 
 /** Messages of our own schemas: a sentence in `custom`, and what was expected where a pattern did not match. */

@@ -1,6 +1,6 @@
 // The valid words, and the one that someone who mistyped most likely meant.
 
-const listed = 12
+const listed = 20
 
 /** `one of `a`, `b``; undefined when there is none. */
 export function oneOf(words: readonly string[]): string | undefined {

@@ -1,6 +1,6 @@
 // Names in one part of the configuration that lead to another, and names that must be said once only.
 // Works on the data as written, so that everything can be told at once, whatever else is wrong.
-import { z } from 'zod'
+import * as z from 'zod'
 import { checkRuleNames } from '../../policy/settings.ts'
 import { nearest, oneOf } from './nearest.ts'
 import type { Mistake } from './problems.ts'

@@ -1,5 +1,5 @@
 // Values that several rooms' settings share: names, durations, paths, SPIFFE IDs, references to secrets.
-import { z } from 'zod'
+import * as z from 'zod'
 import { parseSpiffeId, parseTrustDomain, pathOf, type SpiffeId, type TrustDomain } from '../../certs/spiffe-id.ts'
 
 /** What a listener, destination or credential is called: it stands in records, metrics and command lines. */
@@ -45,6 +45,7 @@ export const duration = z
     const unit = text.replace(/^\d+/, '') as keyof typeof units
     return Number.parseInt(text, 10) * units[unit]
   })
+  .meta({ format: 'time-span' })
 
 /** A path in the file system. The loader makes it absolute, against the folder of the configuration file, wherever a schema says `format: 'path'`. */
 export const filePath = z.string().min(1, 'a path').meta({ format: 'path' })

@@ -1,5 +1,5 @@
 // The configuration file as a whole, put together from what each room says of its own section.
-import { z } from 'zod'
+import * as z from 'zod'
 import { identitySchema } from '../../certs/settings.ts'
 import { checkRule, checkRuleNames, nameRules, ruleSchema } from '../../policy/settings.ts'
 import { listenSchema } from '../capture/settings.ts'

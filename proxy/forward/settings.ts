@@ -1,7 +1,7 @@
 // The `destinations` and `resolve` sections: places that requests may be sent to, and names answered from the configuration.
 import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { domainToASCII } from 'node:url'
-import { z } from 'zod'
+import * as z from 'zod'
 import { duration, filePath } from '../config/scalars.ts'
 
 const label = /^(?!-)[a-z0-9_-]{1,63}$/

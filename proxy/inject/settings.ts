@@ -1,5 +1,5 @@
 // The `inject` key of a rule: where the credential of the rule is written.
-import { z } from 'zod'
+import * as z from 'zod'
 import { belongsToProxy } from './field-classes.ts'
 import { shapeNames } from './shapes.ts'
 

@@ -1,5 +1,5 @@
 // The settings that every kind of credential has.
-import { z } from 'zod'
+import * as z from 'zod'
 import { duration } from '../config/scalars.ts'
 
 /** A duration that is not nothing; milliseconds. */

@@ -1,5 +1,5 @@
 // Credential from an environment variable of the proxy.
-import { z } from 'zod'
+import * as z from 'zod'
 import { commonKeys, usernameKey } from './common-settings.ts'
 import { makeSecret } from './make-secret.ts'
 import type { CredentialProvider, Lease } from './provider.ts'

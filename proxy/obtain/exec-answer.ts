@@ -1,5 +1,5 @@
 // What a command of an `exec` credential prints: one closed JSON object.
-import { z } from 'zod'
+import * as z from 'zod'
 import { Refusal } from '../refusal.ts'
 
 export interface ExecAnswer {

@@ -1,5 +1,5 @@
 // Credential from a command that prints it as JSON.
-import { z } from 'zod'
+import * as z from 'zod'
 import { Refusal } from '../refusal.ts'
 import { endingKeys, span } from './common-settings.ts'
 import { parseExecAnswer } from './exec-answer.ts'

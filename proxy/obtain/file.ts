@@ -1,6 +1,6 @@
 // Credential from a file, as secrets are mounted into pods; a replaced file is noticed.
 import { type StatsListener, unwatchFile, watchFile } from 'node:fs'
-import { z } from 'zod'
+import * as z from 'zod'
 import { filePath } from '../config/scalars.ts'
 import { commonKeys, usernameKey } from './common-settings.ts'
 import { makeSecret } from './make-secret.ts'

@@ -1,5 +1,5 @@
 // Access token for the proxy itself as an OAuth client (RFC 6749 §4.4).
-import { z } from 'zod'
+import * as z from 'zod'
 import { endingKeys } from './common-settings.ts'
 import { clientSchema } from './oauth2/client-settings.ts'
 import { checkServer, serverKeys } from './oauth2/server-settings.ts'

@@ -1,5 +1,5 @@
 // Access token from a refresh token in a file (RFC 6749 §6); a new refresh token is written back before the access token is used.
-import { z } from 'zod'
+import * as z from 'zod'
 import { filePath } from '../config/scalars.ts'
 import { Refusal } from '../refusal.ts'
 import { endingKeys } from './common-settings.ts'

@@ -1,5 +1,5 @@
 // Access token in exchange for another token (RFC 8693).
-import { z } from 'zod'
+import * as z from 'zod'
 import { endingKeys } from './common-settings.ts'
 import { clientSchema } from './oauth2/client-settings.ts'
 import { partitionOf, securityToken, securityTokenSchema, tokenType } from './oauth2/security-token.ts'

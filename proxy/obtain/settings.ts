@@ -1,5 +1,5 @@
 // The configuration of credentials: a closed union of kinds, each of which describes itself in its own file.
-import { z } from 'zod'
+import * as z from 'zod'
 import { envSchema } from './env.ts'
 import { execSchema } from './exec.ts'
 import { fileSchema } from './file.ts'

@@ -1,5 +1,5 @@
 // What is said on the admin socket; the server and the client hold each other to it.
-import { z } from 'zod'
+import * as z from 'zod'
 
 export const adminStatus = z.strictObject({
   version: z.string(),

@@ -1,5 +1,5 @@
 // What a record says, field by field. docs/records.md is made from this, and the type that writers fill in.
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Reason, reasons } from '../refusal.ts'
 
 const reason = z.enum(Object.keys(reasons) as [Reason, ...Reason[]])

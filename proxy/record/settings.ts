@@ -1,6 +1,6 @@
 // The sections `records` and `admin` of the configuration.
 import { isIP } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 import { filePath, secretReference } from '../config/scalars.ts'
 
 /** `host:port` or `[host]:port`, the host an address of this machine. */

@@ -1,5 +1,5 @@
 // How the configuration says who the proxy is to a token server, and how it proves it.
-import { z } from 'zod'
+import * as z from 'zod'
 import { filePath, secretReference } from '../../config/scalars.ts'
 
 const id = z

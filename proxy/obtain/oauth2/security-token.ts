@@ -1,5 +1,5 @@
 // The tokens that a token exchange starts from: whose right it is (subject), and who acts with it (actor).
-import { z } from 'zod'
+import * as z from 'zod'
 import { secretReference } from '../../config/scalars.ts'
 import { span } from '../common-settings.ts'
 import type { Need } from '../provider.ts'

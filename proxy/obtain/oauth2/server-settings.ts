@@ -1,6 +1,6 @@
 // The settings that all kinds share which ask a token server.
 import { isIP } from 'node:net'
-import { z } from 'zod'
+import * as z from 'zod'
 import { filePath } from '../../config/scalars.ts'
 import { span } from '../common-settings.ts'
 import { endpointProblem, issuerProblem } from './endpoint.ts'
