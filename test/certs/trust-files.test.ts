@@ -42,7 +42,7 @@ describe('writeTrustFiles', () => {
     const folder = join(directory, 'trust')
     const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
     expect(await mode(folder)).toBe('700')
-    for (const file of ['ca.pem', 'combined.pem', 'truststore.jks']) expect(await mode(join(folder, file))).toBe('644')
+    for (const file of ['ca.pem', 'combined.pem', 'truststore.p12']) expect(await mode(join(folder, file))).toBe('644')
     await remove()
     await expect(access(folder)).rejects.toThrow('ENOENT')
     await remove()
@@ -74,6 +74,15 @@ describe('writeTrustFiles', () => {
     expect(combined).toContain(Buffer.from(one.certificate).toString('base64'))
     expect(combined).toContain(Buffer.from(two.certificate).toString('base64'))
     expect(await certificatesOf(environment.DENO_CERT)).toEqual([ours])
+  })
+
+  test('keeps the settings of wget that the environment named', async () => {
+    await writeFile(join(directory, 'settings'), 'user_agent = somebody')
+    const inherited = { SYSTEM_WGETRC: join(directory, 'settings') }
+    const { environment } = await writeTrustFiles({ directory, caPem, inherited })
+    const roots = join(directory, 'trust/combined.pem')
+    const settings = await readFile(environment.SYSTEM_WGETRC ?? '', 'utf8')
+    expect(settings).toBe(`user_agent = somebody\nca_certificate = ${roots}\n`)
   })
 })
 
@@ -125,6 +134,7 @@ const runtimes: readonly (readonly [program: string, version: string, command: (
       (url) => ['-e', `fetch('${url}').then(async (answer) => console.log(await answer.text()))`],
     ],
     ['curl', '--version', (url) => ['-sS', url]],
+    ['wget', '--version', (url) => ['-nv', '-O', '-', url]],
     ['python3', '--version', (url) => ['-c', `import urllib.request as r; print(r.urlopen('${url}').read().decode())`]],
     ['java', '-version', (url) => [join(import.meta.dirname, '../support/Fetch.java'), url]],
   ]

@@ -1,5 +1,5 @@
 // A whole proxy in this process, on free ports of loopback, from a configuration as a user would write it.
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
@@ -7,6 +7,7 @@ import { type Gate, open } from '../../cli/wire.ts'
 import { loadConfig } from '../../proxy/config/load.ts'
 import { diagnostics } from '../../proxy/record/diagnostics.ts'
 import type { AuditRecord } from '../../proxy/record/line.ts'
+import { recordsIn } from './records.ts'
 
 export interface TestGate extends AsyncDisposable {
   readonly gate: Gate
@@ -49,13 +50,7 @@ export async function openGate(
     },
   })
   const gate = await open(await loadConfig(file, environment), { environment, log })
-  const read = async () => {
-    const text = await readFile(join(folder, 'records.jsonl'), 'utf8')
-    return text
-      .split('\n')
-      .filter(Boolean)
-      .map((line): AuditRecord => JSON.parse(line))
-  }
+  const read = () => recordsIn(join(folder, 'records.jsonl'))
   return {
     gate,
     folder,

@@ -1,6 +1,6 @@
 // Upstream servers for tests: real TLS, or raw TCP, on a free port of loopback.
 import { once } from 'node:events'
-import type { RequestListener } from 'node:http'
+import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer, type Server } from 'node:https'
 import { createServer as createTcpServer, type Socket } from 'node:net'
 import type { TlsOptions } from 'node:tls'
@@ -29,6 +29,12 @@ export async function httpsUpstream(
   return { ...(await started(server)), server, ca: authority.pem }
 }
 
+/** A server of HTTP/1.1 in clear. */
+export async function httpUpstream(listener: RequestListener): Promise<Upstream & { readonly server: HttpServer }> {
+  const server = createHttpServer(listener)
+  return { ...(await started(server)), server, ca: '' }
+}
+
 /** A server that gets each raw connection. */
 export async function rawUpstream(accept: (socket: Socket) => void): Promise<Upstream> {
   const server = createTcpServer((socket) => {
@@ -38,7 +44,9 @@ export async function rawUpstream(accept: (socket: Socket) => void): Promise<Ups
   return { ...(await started(server)), ca: '' }
 }
 
-async function started(server: ReturnType<typeof createTcpServer> | Server): Promise<Omit<Upstream, 'ca'>> {
+async function started(
+  server: ReturnType<typeof createTcpServer> | Server | HttpServer,
+): Promise<Omit<Upstream, 'ca'>> {
   const open = new Set<Socket>()
   let connections = 0
   server.on('connection', (socket: Socket) => {
