@@ -29,6 +29,14 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'tell the story of one request',
     load: async () => (await import('./why.ts')).whyCommand(),
   },
+  status: {
+    summary: 'say how a running proxy is',
+    load: async () => (await import('./status.ts')).statusCommand(),
+  },
+  reload: {
+    summary: 'let a running proxy read its configuration again',
+    load: async () => (await import('./status.ts')).reloadCommand(),
+  },
   demo: {
     summary: 'show on this machine what Postern does, and check each claim',
     load: async () => (await import('./demo.ts')).demoCommand(),
