@@ -12,7 +12,7 @@ const maxLinks = 40
 
 /**
  * A mounted ConfigMap is `postern.yaml → ..data/postern.yaml` with `..data → ..2026_01_01`, and is replaced by renaming
- * `..data`: the entry that changes is not the file's. A folder that is replaced by another of the same name is not seen.
+ * `..data`: the entry that changes is not the file's. Where something is missing on the way, its entry is the last.
  */
 export function linksOf(path: string): Link[] {
   const links: Link[] = []
@@ -20,31 +20,36 @@ export function linksOf(path: string): Link[] {
   while (links.length <= maxLinks) {
     const [name, ...further] = rest
     if (name === undefined) break
-    const target = linkTarget(join(folder, name))
-    if (target !== undefined || further.length === 0) links.push({ folder, name })
-    if (target === undefined) {
+    const found = look(join(folder, name))
+    if (found.kind !== 'plain' || further.length === 0) links.push({ folder, name })
+    if (found.kind === 'missing') break
+    if (found.kind === 'link') ({ folder, rest } = split(resolve(folder, found.target, ...further)))
+    else {
       folder = join(folder, name)
       rest = further
-    } else ({ folder, rest } = split(resolve(folder, target, ...further)))
+    }
   }
   return links
 }
 
 function split(path: string): { folder: string; rest: string[] } {
-  const { root } = parse(resolve(path))
+  const absolute = resolve(path)
+  const { root } = parse(absolute)
   return {
     folder: root,
-    rest: resolve(path)
+    rest: absolute
       .slice(root.length)
       .split(sep)
       .filter((name) => name !== ''),
   }
 }
 
-function linkTarget(path: string): string | undefined {
+type Found = { readonly kind: 'plain' | 'missing' } | { readonly kind: 'link'; readonly target: string }
+
+function look(path: string): Found {
   try {
-    return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : undefined
+    return lstatSync(path).isSymbolicLink() ? { kind: 'link', target: readlinkSync(path) } : { kind: 'plain' }
   } catch {
-    return undefined
+    return { kind: 'missing' }
   }
 }

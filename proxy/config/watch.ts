@@ -1,6 +1,6 @@
 // Reads the configuration again when it changes, or when asked, and keeps the last good one.
-import { type FSWatcher, watch } from 'node:fs'
-import { type Link, linksOf } from './links.ts'
+import { type FSWatcher, statSync, watch } from 'node:fs'
+import { linksOf } from './links.ts'
 import { type Loaded, readConfig } from './load.ts'
 import type { Environment } from './outside.ts'
 import type { Config } from './schema.ts'
@@ -19,7 +19,7 @@ const settling = 100
 
 export class ConfigWatch {
   readonly #options: WatchOptions
-  readonly #watchers = new Map<string, { readonly watcher: FSWatcher; names: ReadonlySet<string> }>()
+  readonly #watchers = new Map<string, Watched>()
   #good: Loaded
   #lastFailure: string | undefined
   #timer: NodeJS.Timeout | undefined
@@ -95,14 +95,16 @@ export class ConfigWatch {
   /** Watches folders, not files: a file that is replaced by renaming takes its watch with it. */
   #follow(): void {
     if (this.#closed) return
-    const wanted = Map.groupBy([this.#options.path, ...this.#good.files].flatMap(linksOf), (link: Link) => link.folder)
-    for (const [folder, { watcher }] of this.#watchers) {
-      if (wanted.has(folder)) continue
+    const links = [this.#options.path, ...this.#good.files].flatMap(linksOf)
+    const wanted = Map.groupBy(links, (link) => link.folder)
+    for (const [folder, { watcher, inode }] of this.#watchers) {
+      // A folder that was replaced by another of the same name takes its watch with it, too.
+      if (wanted.has(folder) && inodeOf(folder) === inode) continue
       watcher.close()
       this.#watchers.delete(folder)
     }
-    for (const [folder, links] of wanted) {
-      const names = new Set(links.map((link) => link.name))
+    for (const [folder, inside] of wanted) {
+      const names = new Set(inside.map((link) => link.name))
       const existing = this.#watchers.get(folder)
       if (existing === undefined) this.#watch(folder, names)
       else existing.names = names
@@ -111,13 +113,13 @@ export class ConfigWatch {
 
   #watch(folder: string, names: ReadonlySet<string>): void {
     try {
-      const watcher = watch(folder, { persistent: false })
-      this.#watchers.set(folder, { watcher, names })
-      watcher.on('change', (_event, name) => {
-        if (name === null || (this.#watchers.get(folder)?.names.has(String(name)) ?? false)) this.#soon()
+      const watched: Watched = { watcher: watch(folder, { persistent: false }), inode: inodeOf(folder), names }
+      this.#watchers.set(folder, watched)
+      watched.watcher.on('change', (_event, name) => {
+        if (name === null || watched.names.has(String(name))) this.#soon()
       })
-      watcher.on('error', () => {
-        watcher.close()
+      watched.watcher.on('error', () => {
+        watched.watcher.close()
         this.#watchers.delete(folder)
         this.#soon()
       })
@@ -126,3 +128,12 @@ export class ConfigWatch {
     }
   }
 }
+
+interface Watched {
+  readonly watcher: FSWatcher
+  readonly inode: bigint | undefined
+  /** Whatever else is in the folder is of no interest. */
+  names: ReadonlySet<string>
+}
+
+const inodeOf = (folder: string) => statSync(folder, { bigint: true, throwIfNoEntry: false })?.ino
