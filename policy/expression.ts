@@ -5,7 +5,7 @@ import type { Outcome } from './outcome.ts'
 import type { View } from './view.ts'
 
 /** Longest text of an expression. */
-const maxLength = 4_000
+export const maxLength = 4_000
 
 export interface Expression {
   readonly text: string

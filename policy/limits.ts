@@ -23,7 +23,7 @@ export function parseLimit(text: string): Limit {
 }
 
 /** Agents that one rule counts for; with more of them active at once, further ones wait. */
-const maxBuckets = 10_000
+export const maxBuckets = 10_000
 
 /** What is missing to a whole permit by no more than this is not missing. */
 const rounding = 1e-6

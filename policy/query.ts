@@ -3,7 +3,7 @@
 export type Query = ReadonlyMap<string, readonly string[]>
 
 /** A query with more pairs than this counts as unreadable. */
-const maxPairs = 1_000
+export const maxPairs = 1_000
 
 /**
  * @param text '' or '?…'

@@ -18,7 +18,7 @@ import { checkNames } from './name-constraints.ts'
 export type Path = readonly [leaf: Certificate, ...issuers: Certificate[]]
 
 /** Bounds the work that a chain of look-alike authorities can cause. A sound chain needs one check for each issuer. */
-const maxSignatureChecks = 32
+export const maxSignatureChecks = 32
 
 /** The extensions that are looked at in one of the steps. */
 const understood: ReadonlySet<string> = new Set([

@@ -28,7 +28,7 @@ export interface ValidSvid {
 }
 
 /** More than the deepest hierarchy in use; each further one is work for an attacker's sake. */
-const maxChain = 10
+export const maxChain = 10
 
 /** @throws SvidError */
 export function validateX509Svid({ chain, bundleFor, now }: SvidQuestion): ValidSvid {

@@ -38,7 +38,7 @@ export interface Certificate {
 }
 
 /** A certificate with long keys, names and constraints has 4 KB; what is far beyond is an attack on the parser. */
-const maxLength = 16 * 1024
+export const maxLength = 16 * 1024
 
 /** @throws DerError */
 export function parseCertificate(der: Uint8Array): Certificate {

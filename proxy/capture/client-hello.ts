@@ -15,7 +15,7 @@ export type HelloReading =
   | { readonly state: 'malformed'; readonly why: string }
 
 /** More than this is no ClientHello that an honest client sends; post-quantum key shares need some 2 KB. */
-const largestHello = 65_536
+export const largestHello = 65_536
 const contentTypeHandshake = 22
 const messageClientHello = 1
 const extensionServerName = 0

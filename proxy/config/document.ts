@@ -33,8 +33,8 @@ export interface ReadDocument {
 }
 
 // Bounds on what a few bytes can be blown up to, by aliases and by nesting.
-const maxValues = 100_000
-const maxDepth = 64
+export const maxValues = 100_000
+export const maxDepth = 64
 
 /** Never throws: what is wrong comes back as faults. */
 export function readDocument(text: string): ReadDocument {

@@ -23,7 +23,7 @@ export interface Loaded {
   readonly files: readonly string[]
 }
 
-const maxBytes = 1_048_576
+export const maxBytes = 1_048_576
 
 /**
  * @param path of the configuration file; paths in it are relative to its folder

@@ -8,7 +8,7 @@ import { refusalOf } from './failure.ts'
 type Controller = Dispatcher.DispatchController
 
 /** Bytes of a body that may wait here while nobody takes them; beyond, the upstream is paused. */
-const mostWaiting = 65_536
+export const mostWaiting = 65_536
 
 /** Fields of an answer that end here (RFC 9110 §7.6.1), and Alt-Svc, which would lead the agent past the proxy (RFC 7838). */
 const ending = new Set([

@@ -10,7 +10,7 @@ import { connectBy, originOf } from './undici.ts'
 
 /** An idle upstream connection is closed after this; most servers keep theirs for longer, so that few die under a request. */
 const idleConnection = 4_000
-const largestAnswerHead = 65_536
+export const largestAnswerHead = 65_536
 
 /** Methods that change nothing, so that one may be sent again when a kept connection turns out dead (RFC 9110 §9.2.2). */
 const repeatable = new Set(['GET', 'HEAD', 'OPTIONS'])

@@ -28,7 +28,7 @@ export interface ManagerOptions {
 }
 
 /** Leases remembered in order to be taken back. */
-const mostMinted = 10_000
+export const mostMinted = 10_000
 /** Revocations under way at once. */
 const revokers = 16
 /** Milliseconds that sources may take to end what must not be broken off, such as the spending of a refresh token. */

@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { Refusal } from '../refusal.ts'
 
 /** Bytes of standard output. */
-const largestOutput = 65_536
+export const largestOutput = 65_536
 
 /**
  * @param environment the whole environment of the command

@@ -4,7 +4,7 @@ import { open } from 'node:fs/promises'
 import { Refusal } from '../refusal.ts'
 
 /** Bytes. */
-const largestFile = 65_536
+export const largestFile = 65_536
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 

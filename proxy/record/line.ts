@@ -19,8 +19,8 @@ export interface RecordContext {
   readonly placementOf: (rule: string) => string | undefined
 }
 
-const longestPath = 4_096
-const longestText = 1_024
+export const longestPath = 4_096
+export const longestText = 1_024
 
 /** The record of an exchange that has ended, or of a connection that never became one. */
 export function recordOf(outcome: Outcome | FailedConnection, context: RecordContext): AuditRecord {

@@ -1,6 +1,6 @@
 // The names of a query's parameters, and nothing of their values.
 
-const mostKeys = 32
+export const mostKeys = 32
 const longestKey = 64
 
 /**

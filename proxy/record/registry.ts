@@ -1,7 +1,7 @@
 // Counters, gauges and histograms with bounded labels, in Prometheus text exposition format 0.0.4.
 
 // A label of a rule comes from the configuration; this bounds what a large one costs the scraper.
-const mostSeries = 2_000
+export const mostSeries = 2_000
 const separator = '\0'
 
 export interface Described {

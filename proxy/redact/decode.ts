@@ -23,11 +23,11 @@ const codings = new Map<string, Coding | undefined>([
   ['identity', undefined],
   ['', undefined],
 ])
-const mostCodings = 3
+export const mostCodings = 3
 
 /** A body that grows to more than this, and to more than so many times its coded size, is taken for an attack. */
-const ampleBytes = 64 * 1024 * 1024
-const ampleRatio = 250
+export const ampleBytes = 64 * 1024 * 1024
+export const ampleRatio = 250
 
 /** Most that RFC 9659 lets a zstd decoder be asked for: 8 MiB. */
 const zstdWindowLog = 23

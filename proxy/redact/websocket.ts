@@ -9,7 +9,7 @@ const firstControlOpcode = 8
 const lastControlOpcode = 10
 const longestControlPayload = 125
 /** Frames that may wait behind held bytes; a message of which nobody cuts a credential into more is not honest. */
-const mostDue = 10_000
+export const mostDue = 10_000
 
 const nothing = Buffer.alloc(0)
 

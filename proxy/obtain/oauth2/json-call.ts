@@ -3,7 +3,7 @@ import type { Dispatcher } from 'undici'
 import { Refusal } from '../../refusal.ts'
 
 /** Bytes of an answer's body. */
-const largestAnswer = 65_536
+export const largestAnswer = 65_536
 
 export interface Call {
   readonly url: string
