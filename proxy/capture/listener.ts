@@ -38,7 +38,12 @@ export interface ListenerOptions {
 }
 
 /** Limits of a head and of patience; `docs/limits.md` says what each does. */
-export const limits = { headBytes: 32_768, headMilliseconds: 15_000, idleMilliseconds: 65_000, firstBytesMilliseconds: 15_000 }
+export const limits = {
+  headBytes: 32_768,
+  headMilliseconds: 15_000,
+  idleMilliseconds: 65_000,
+  firstBytesMilliseconds: 15_000,
+}
 
 interface Context {
   readonly facts: Facts
