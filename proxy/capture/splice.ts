@@ -8,6 +8,7 @@ export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Pr
   return new Promise((resolve) => {
     let sent = 0
     let first: Delivered['ended'] | undefined
+    let refusal: Refusal | undefined
     let open = 2
     const cut = () => {
       first ??= 'cut'
@@ -21,16 +22,20 @@ export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Pr
       open -= 1
       if (open > 0) return
       signal.removeEventListener('abort', cut)
-      const reason = signal.aborted && signal.reason instanceof Refusal ? signal.reason : undefined
-      resolve({ ended: first ?? 'complete', refusal: reason, sent })
+      if (signal.aborted && signal.reason instanceof Refusal) refusal ??= signal.reason
+      resolve({ ended: first ?? 'complete', refusal, sent })
     }
     for (const [side, other, name] of [
       [agent, upstream, 'client_gone'],
       [upstream, agent, 'upstream_gone'],
     ] as const) {
       let clean = true
-      side.on('error', () => {
+      side.on('error', (error) => {
         clean = false
+        if (!(error instanceof Refusal)) return
+        // What is said on it is not to be passed on: it gives a credential back, or cannot be looked into.
+        first ??= 'cut'
+        refusal ??= error
       })
       side.on('close', () => closed(side, other, name, clean))
       side.pipe(other)
