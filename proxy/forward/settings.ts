@@ -1,28 +1,19 @@
 // The `destinations` and `resolve` sections: places that requests may be sent to, and names answered from the configuration.
-import { isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
+import { isIP, isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
 import * as z from 'zod'
+import { addressRange, type Reading, readAddress, readBy } from '../config/addresses.ts'
 import { duration, filePath } from '../config/scalars.ts'
 
 const label = /^(?!-)[a-z0-9_-]{1,63}$/
 // What ends in a number is an address in some notation (WHATWG URL, "ends in a number"); only the plain one is accepted.
 const endsInNumber = /(?:^|\.)(?:\d+|0x[0-9a-f]*)$/
 
-type Read = { readonly value: string } | { readonly wrong: string; readonly nearest?: string | undefined }
-
-const read = (reader: (text: string) => Read) => (text: string, context: z.RefinementCtx<string>) => {
-  const result = reader(text)
-  if ('value' in result) return result.value
-  const { wrong, nearest } = result
-  context.addIssue({ code: 'custom', message: wrong, params: { nearest } })
-  return z.NEVER
-}
-
-function readHost(text: string): Read {
+function readHost(text: string): Reading {
   const url = /^[a-z][a-z0-9+.-]*:\/\/([^/?#:[]+)/i.exec(text)
   if (url !== null) return { wrong: 'a host is named without scheme and path', nearest: url[1] }
   const bare = text.startsWith('[') && text.endsWith(']') ? text.slice(1, -1) : text
-  if (isIPv6(bare)) return readIpv6(bare)
+  if (isIPv6(bare)) return readAddress(bare)
   const colon = text.indexOf(':')
   if (colon !== -1) {
     return {
@@ -34,7 +25,7 @@ function readHost(text: string): Read {
   return readName(text)
 }
 
-function readName(text: string): Read {
+function readName(text: string): Reading {
   const written = text.replace(/\.$/, '').toLowerCase()
   const host = domainToASCII(written)
   if (endsInNumber.test(written) || endsInNumber.test(host)) {
@@ -46,16 +37,7 @@ function readName(text: string): Read {
   return { value: host }
 }
 
-function readIpv6(text: string): Read {
-  if (text.includes('%')) return { wrong: 'an address is written without its zone' }
-  const { address } = new SocketAddress({ address: text, family: 'ipv6' })
-  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)
-  return mapped === null
-    ? { value: address }
-    : { wrong: 'an IPv4 address is written in plain dotted decimal', nearest: mapped[1] }
-}
-
-function readPattern(text: string): Read {
+function readPattern(text: string): Reading {
   if (text === '*' || text === '*.') {
     return { wrong: 'a destination names its hosts; there is no pattern for all of them', nearest: '*.example.com' }
   }
@@ -68,34 +50,6 @@ function readPattern(text: string): Read {
   if ('value' in host)
     return isIP(host.value) === 0 ? { value: `*.${host.value}` } : { wrong: 'an address has no names below it' }
   return { ...host, nearest: host.nearest === undefined ? undefined : `*.${host.nearest}` }
-}
-
-function readAddress(text: string): Read {
-  if (isIPv4(text)) return { value: text }
-  return isIPv6(text) ? readIpv6(text) : { wrong: 'not an IPv4 or IPv6 address' }
-}
-
-// No special-purpose range is wider than these (RFC 6890: 10.0.0.0/8, fc00::/7); wider ones would switch the guard off.
-const widest = { ipv4: 8, ipv6: 7 } as const
-const notRange = 'not a range such as 10.20.0.0/16 or fd12::/48'
-
-function readRange(text: string): Read {
-  const [address = '', prefix, ...rest] = text.split('/')
-  if (prefix === undefined) {
-    const single = readAddress(address)
-    return 'wrong' in single && !isIPv6(address) ? { wrong: notRange } : single
-  }
-  if (isIP(address) === 0 || !/^\d{1,3}$/.test(prefix) || rest.length > 0) return { wrong: notRange }
-  const family = isIPv4(address) ? 'ipv4' : 'ipv6'
-  const bits = Number(prefix)
-  const size = family === 'ipv4' ? 32 : 128
-  if (bits > size) return { wrong: `a prefix has at most ${size} bits` }
-  const canonical = readAddress(address)
-  if ('wrong' in canonical) return canonical
-  if (bits < widest[family]) {
-    return { wrong: `wider than any private range (at least /${widest[family]}); name the ranges that are meant` }
-  }
-  return { value: `${canonical.value}/${bits}` }
 }
 
 const distinct = <Item>(items: readonly Item[]) => new Set(items).size === items.length
@@ -114,7 +68,7 @@ const defaultPorts = { https: [443], http: [80], opaque: [] } as const
 export const destinationSchema = z
   .strictObject({
     hosts: z
-      .array(z.string().transform(read(readPattern)))
+      .array(z.string().transform(readBy(readPattern)))
       .min(1, 'a destination names at least one host; empty means nowhere')
       .refine(distinct, 'a host stands twice')
       .describe('Exact names, `*.suffix` for any number of labels below it, or IP addresses.'),
@@ -131,7 +85,7 @@ export const destinationSchema = z
       .optional()
       .describe('Default: 443 for `https`, 80 for `http`; `opaque` must say.'),
     addresses: z
-      .array(z.string().transform(read(readRange)))
+      .array(addressRange)
       .default([])
       .describe(
         'Private and other special-purpose ranges that are meant; public addresses need no mention. A metadata address must be listed by itself.',
@@ -154,6 +108,6 @@ export const destinationSchema = z
 
 /** `resolve`: host → addresses, asked instead of DNS. The guard looks at the answers all the same. */
 export const resolveSchema = z.record(
-  z.string().transform(read(readHost)),
-  z.array(z.string().transform(read(readAddress))).min(1, 'a name needs at least one address'),
+  z.string().transform(readBy(readHost)),
+  z.array(z.string().transform(readBy(readAddress))).min(1, 'a name needs at least one address'),
 )

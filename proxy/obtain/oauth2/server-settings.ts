@@ -1,6 +1,6 @@
 // The settings that all kinds share which ask a token server.
-import { isIP } from 'node:net'
 import * as z from 'zod'
+import { addressRange } from '../../config/addresses.ts'
 import { filePath } from '../../config/scalars.ts'
 import { span } from '../common-settings.ts'
 import { endpointProblem, issuerProblem } from './endpoint.ts'
@@ -24,13 +24,6 @@ const reserved = new Set([
   'actor_token_type',
   'requested_token_type',
 ])
-
-const range = z.string().refine((text) => {
-  const [address = '', bits, more] = text.split('/')
-  const family = isIP(address)
-  const width = family === 4 ? 32 : 128
-  return family !== 0 && more === undefined && /^\d{1,3}$/.test(bits ?? '') && Number(bits) <= width
-}, 'a range such as 10.20.0.0/16')
 
 export const serverKeys = {
   issuer: url
@@ -65,7 +58,7 @@ export const serverKeys = {
     .default([])
     .describe('PEM files of extra certification authorities, besides those of the system.'),
   addresses: z
-    .array(range)
+    .array(addressRange)
     .default([])
     .describe('Ranges of private addresses that the token server may have. Public ones need no mention.'),
   allowCleartextLoopback: z

@@ -54,8 +54,10 @@ describe('a credential is refused at load', () => {
     ['when an issuer has a query', { ...tokens, issuer: 'https://login.example/?a' }, /issuer has a query/],
     ['when a scope has a space', { ...tokens, scopes: ['a b'] }, /^scopes.0: a scope without spaces/],
     ['when a resource is relative', { ...tokens, resource: ['/v1'] }, /^resource.0: an absolute URI/],
-    ['when a range is none', { ...tokens, addresses: ['10.0.0.0'] }, /^addresses.0: a range such as/],
-    ['when a range is too narrow', { ...tokens, addresses: ['10.0.0.0/33'] }, /^addresses.0: a range such as/],
+    ['when a range is none', { ...tokens, addresses: ['10.0.0'] }, /^addresses.0: not a range such as/],
+    ['when a range is too narrow', { ...tokens, addresses: ['10.0.0.0/33'] }, /^addresses.0: a prefix has at most/],
+    ['when a range is everything', { ...tokens, addresses: ['0.0.0.0/0'] }, /^addresses.0: wider than any private/],
+    ['when a range holds all of IPv4', { ...tokens, addresses: ['::/64'] }, /^addresses.0: this range holds every/],
     ['when a parameter is the proxy’s own', { ...tokens, parameters: { client_id: 'x' } }, /settings of their own/],
     [
       'when a certificate has no key',
