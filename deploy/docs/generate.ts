@@ -1,11 +1,14 @@
 // npm run docs: writes what the documentation takes from the code.
 import { readFileSync, writeFileSync } from 'node:fs'
+import { configurationPage, schemaFile } from './configuration-page.ts'
 import { withMetrics } from './metrics-table.ts'
 import { reasonsPage } from './reasons-page.ts'
 import { recordsPage } from './records-page.ts'
 
 const page = (name: string) => new URL(`../../docs/${name}`, import.meta.url)
 
+writeFileSync(page('configuration.md'), configurationPage())
+writeFileSync(page('postern.schema.json'), schemaFile())
 writeFileSync(page('reasons.md'), reasonsPage())
 writeFileSync(page('records.md'), recordsPage())
 writeFileSync(page('operations.md'), withMetrics(readFileSync(page('operations.md'), 'utf8')))
