@@ -74,6 +74,11 @@ export class EmbeddedAuthority {
     this.#changes.announce()
   }
 
+  /** Yields after each rotation. */
+  updates(signal: AbortSignal): AsyncIterable<void> {
+    return this.#changes.since(signal)
+  }
+
   bundle(): TrustBundle {
     return this.#bundle
   }
@@ -187,7 +192,11 @@ function beginEpoch(trustDomain: TrustDomain, now: number): Epoch {
 }
 
 function bundleOf(trustDomain: TrustDomain, epochs: readonly Epoch[]): TrustBundle {
-  return { trustDomain, x509Authorities: epochs.map(({ root }) => root) }
+  return {
+    trustDomain,
+    x509Authorities: epochs.map(({ root }) => root),
+    jwtAuthorities: epochs.map(({ jwtPublic }) => ({ ...jwtPublic, use: 'jwt-svid' })),
+  }
 }
 
 function wholeSeconds(at: number): number {

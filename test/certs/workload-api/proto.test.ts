@@ -16,13 +16,14 @@ import { ProtobufError } from '../../../certs/workload-api/protobuf.ts'
 
 const bytes = (id: number) => ({ type: 'bytes', id })
 const string = (id: number) => ({ type: 'string', id })
+const bytesByName = (id: number) => ({ keyType: 'string', type: 'bytes', id })
 const root = protobuf.Root.fromJSON({
   nested: {
     X509SVIDResponse: {
       fields: {
         svids: { rule: 'repeated', type: 'X509SVID', id: 1 },
         crl: { rule: 'repeated', type: 'bytes', id: 2 },
-        federatedBundles: { keyType: 'string', type: 'bytes', id: 3 },
+        federatedBundles: bytesByName(3),
       },
     },
     X509SVID: {
@@ -31,7 +32,7 @@ const root = protobuf.Root.fromJSON({
     JWTSVIDRequest: { fields: { audience: { rule: 'repeated', type: 'string', id: 1 }, spiffeId: string(2) } },
     JWTSVIDResponse: { fields: { svids: { rule: 'repeated', type: 'JWTSVID', id: 1 } } },
     JWTSVID: { fields: { spiffeId: string(1), svid: string(2), hint: string(3) } },
-    JWTBundlesResponse: { fields: { bundles: { keyType: 'string', type: 'bytes', id: 1 } } },
+    JWTBundlesResponse: { fields: { bundles: bytesByName(1) } },
   },
 })
 const theirs = (type: string, value: object) => root.lookupType(type).encode(value).finish()

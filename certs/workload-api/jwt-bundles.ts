@@ -1,0 +1,32 @@
+// What a message with JWT bundles says: the keys that verify the JWT-SVIDs of each trust domain.
+import type { JSONWebKeySet, JWK } from 'jose'
+import { parseTrustDomain, type TrustDomain } from '../spiffe-id.ts'
+import { readJwtBundlesAnswer } from './proto.ts'
+
+/**
+ * @param message a whole answer of FetchJWTBundles
+ * @throws Error that says why the message is to be discarded
+ */
+export function readJwtBundles(message: Uint8Array): ReadonlyMap<TrustDomain, JSONWebKeySet> {
+  const bundles = new Map<TrustDomain, JSONWebKeySet>()
+  for (const [id, document] of readJwtBundlesAnswer(message)) bundles.set(parseTrustDomain(id), readKeySet(document))
+  if (bundles.size === 0) throw new Error('there is no bundle')
+  return bundles
+}
+
+/** A key without an identifier is never found by a token, which must name one (JWT-SVID §2.2; as go-spiffe). */
+function readKeySet(document: Uint8Array): JSONWebKeySet {
+  const parsed: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(document))
+  if (typeof parsed !== 'object' || parsed === null || !('keys' in parsed) || !Array.isArray(parsed.keys))
+    throw new Error('a bundle is not a set of keys')
+  return { keys: parsed.keys.map(readKey) }
+}
+
+function readKey(key: unknown): JWK {
+  if (typeof key !== 'object' || key === null) throw new Error('a key is not an object')
+  const jwk = { ...key } as JWK
+  if (typeof jwk.kty !== 'string') throw new Error('a key has no type')
+  if (typeof jwk.kid !== 'string' || jwk.kid === '') throw new Error('a key has no identifier')
+  if (jwk.d !== undefined || jwk.k !== undefined) throw new Error('a key is not public')
+  return jwk
+}

@@ -1,0 +1,191 @@
+// Identity and trust from a SPIFFE Workload API (SPIRE's agent, or our own authority). Every message replaces the one before.
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { JSONWebKeySet } from 'jose'
+import { Changes } from '../changes.ts'
+import type { SvidSource, TrustBundle, X509Svid } from '../source.ts'
+import type { TrustDomain } from '../spiffe-id.ts'
+import type { WorkloadApiAddress } from './address.ts'
+import { ask, CallError, follow, status } from './client.ts'
+import { readJwtBundles } from './jwt-bundles.ts'
+import { JwtSvids } from './jwt-svids.ts'
+import { paths } from './proto.ts'
+import { subscribe, type Wait } from './subscription.ts'
+import { readX509Context, type WorkloadIdentity, type X509Context } from './x509-context.ts'
+
+export interface WorkloadApiSourceOptions {
+  readonly address: WorkloadApiAddress
+  /** The trust domain that the own identity must be of; undefined: whatever the API gives. */
+  readonly trustDomain: TrustDomain | undefined
+  /** Which of several identities is to be used, by its hint; undefined: the first. */
+  readonly hint?: string | undefined
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** Told of whatever goes wrong; what was there before stays, unless the API has taken it back. */
+  readonly onProblem: (problem: Error) => void
+  readonly wait?: Wait
+  /** Milliseconds that `open` waits for the first answer; 3 seconds unless told. */
+  readonly startWithin?: number
+  /** Milliseconds that a stream may be silent at its beginning; 30 seconds unless told. */
+  readonly firstMessageWithin?: number
+  /** Milliseconds that a JWT-SVID may take; 5 seconds unless told. */
+  readonly jwtWithin?: number
+}
+
+/** The longest that a timer of Node waits. */
+const longestTimer = 2 ** 31 - 1
+const nothing = new Uint8Array()
+
+export class WorkloadApiSource implements SvidSource {
+  readonly #options: WorkloadApiSourceOptions
+  readonly #wait: Wait
+  readonly #changes = new Changes()
+  readonly #jwtSvids: JwtSvids
+  readonly #stopped = new AbortController()
+  #expiry = new AbortController()
+  #context: X509Context | undefined
+  #jwtBundles: ReadonlyMap<TrustDomain, JSONWebKeySet> = new Map()
+  /** Why there is no context. */
+  #absent = 'the Workload API has not answered yet'
+
+  private constructor(options: WorkloadApiSourceOptions) {
+    this.#options = options
+    this.#wait = options.wait ?? untilTimeOrAbort
+    const { address, trustDomain, now, jwtWithin = 5_000 } = options
+    this.#jwtSvids = new JwtSvids({
+      ask: (request) => ask(address, paths.jwtSvid, request, jwtWithin),
+      trustDomain,
+      now,
+    })
+  }
+
+  /**
+   * Subscribes, and waits for the first answer. Without one in time, or with one that gives no identity, the source is
+   * there all the same: `svid()` throws the reason until an identity comes, and `updates` tells of it.
+   */
+  static async open(options: WorkloadApiSourceOptions): Promise<WorkloadApiSource> {
+    const source = new WorkloadApiSource(options)
+    await source.#start(options.startWithin ?? 3_000)
+    return source
+  }
+
+  svid(): X509Svid {
+    const { hint, now } = this.#options
+    if (this.#context === undefined) throw new Error(this.#absent)
+    const { svid } = chosen(this.#context, hint)
+    if (now() > svid.expiresAt) throw new Error('the identity has expired')
+    return svid
+  }
+
+  bundle(trustDomain: TrustDomain): TrustBundle | undefined {
+    return this.#context?.bundles.get(trustDomain)
+  }
+
+  /** The keys that verify JWT-SVIDs of this domain. */
+  jwtBundle(trustDomain: TrustDomain): JSONWebKeySet | undefined {
+    return this.#jwtBundles.get(trustDomain)
+  }
+
+  async jwt(audience: readonly string[]): Promise<string> {
+    const id = this.#context === undefined ? undefined : chosen(this.#context, this.#options.hint).svid.id
+    return await this.#jwtSvids.token(audience, id)
+  }
+
+  /** All that the API gives this process, the default first; empty when it gives nothing. */
+  get identities(): readonly WorkloadIdentity[] {
+    return this.#context?.identities ?? []
+  }
+
+  /** Every bundle, the own domain's included. */
+  get bundles(): readonly TrustBundle[] {
+    return [...(this.#context?.bundles.values() ?? [])]
+  }
+
+  updates(signal: AbortSignal): AsyncIterable<void> {
+    return this.#changes.since(signal)
+  }
+
+  close(): void {
+    this.#stopped.abort()
+    this.#expiry.abort()
+  }
+
+  async #start(within: number): Promise<void> {
+    const { address, onProblem, firstMessageWithin = 30_000 } = this.#options
+    const { signal } = this.#stopped
+    const answered = new AbortController()
+    void subscribe(
+      {
+        what: 'X.509-SVIDs',
+        open: (until) => follow(address, paths.x509Svid, nothing, until),
+        take: (message) => this.#take(message),
+        denied: (problem) => this.#withdraw(problem.message),
+        onProblem,
+        heard: (problem) => {
+          if (problem !== undefined && this.#context === undefined) this.#absent = problem.message
+          // An agent that starts beside us may not be there yet; every other answer is one.
+          if (problem === undefined || !isUnavailable(problem)) answered.abort()
+        },
+        wait: this.#wait,
+        firstMessageWithin,
+      },
+      signal,
+    )
+    void subscribe(
+      {
+        what: 'JWT bundles',
+        open: (until) => follow(address, paths.jwtBundles, nothing, until),
+        take: (message) => {
+          this.#jwtBundles = readJwtBundles(message)
+          this.#changes.announce()
+        },
+        denied: () => {
+          this.#jwtBundles = new Map()
+          this.#changes.announce()
+        },
+        onProblem,
+        heard: () => {},
+        wait: this.#wait,
+        firstMessageWithin,
+      },
+      signal,
+    )
+    await this.#wait(within, AbortSignal.any([signal, answered.signal]))
+  }
+
+  #take(message: Uint8Array): void {
+    const context = readX509Context(message, this.#options.trustDomain, this.#context)
+    this.#context = context
+    this.#announceExpiry(Math.min(...context.identities.map(({ svid }) => svid.expiresAt)))
+    this.#changes.announce()
+  }
+
+  #withdraw(why: string): void {
+    this.#absent = why
+    this.#context = undefined
+    this.#jwtSvids.clear()
+    this.#expiry.abort()
+    this.#changes.announce()
+  }
+
+  /** Those who show the identity must learn that it is none any more, though nothing has come. */
+  #announceExpiry(at: number): void {
+    this.#expiry.abort()
+    const expiry = new AbortController()
+    this.#expiry = expiry
+    const left = Math.min(at - this.#options.now() + 1_000, longestTimer)
+    void this.#wait(Math.max(left, 0), expiry.signal).then(() => {
+      if (!expiry.signal.aborted) this.#changes.announce()
+    })
+  }
+}
+
+function chosen({ identities }: X509Context, hint: string | undefined): WorkloadIdentity {
+  const found = hint === undefined ? identities[0] : identities.find((each) => each.hint === hint)
+  if (found === undefined) throw new Error(`the Workload API gives no identity with the hint ${hint}`)
+  return found
+}
+
+const isUnavailable = ({ cause }: Error) => cause instanceof CallError && cause.status === status.unavailable
+
+const untilTimeOrAbort: Wait = (milliseconds, signal) =>
+  sleep(milliseconds, undefined, { signal }).catch(() => undefined)
