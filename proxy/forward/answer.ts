@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Answer, AnswerBody, BodySink, Flow, HeaderList } from '../exchange.ts'
-import type { Refusal } from '../refusal.ts'
+import { Refusal } from '../refusal.ts'
 import { refusalOf } from './failure.ts'
 
 type Controller = Dispatcher.DispatchController
@@ -36,6 +36,24 @@ function passing(raw: Controller['rawHeaders'], upgraded: boolean): HeaderList {
     kept.push(name, text(fields[at + 1]))
   }
   return kept
+}
+
+/** undici takes off `chunked` alone; anything else would reach the agent as if it were the plain body (RFC 9112 §6.1). */
+function isTransferCoded(raw: Controller['rawHeaders']): boolean {
+  const fields = Array.isArray(raw) ? raw : []
+  let chunked = 0
+  for (let at = 0; at < fields.length; at += 2) {
+    if (fields[at]?.length !== 17 || text(fields[at]).toLowerCase() !== 'transfer-encoding') continue
+    chunked += 1
+    if (
+      chunked > 1 ||
+      text(fields[at + 1])
+        .trim()
+        .toLowerCase() !== 'chunked'
+    )
+      return true
+  }
+  return false
 }
 
 function namedByConnection(fields: readonly (Buffer | string)[]): Set<string> | undefined {
@@ -97,6 +115,10 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
   onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
     // An informational answer is for the one who asked, and that is the proxy (RFC 9110 §15.2).
     if (status < 200) return
+    if (isTransferCoded(controller.rawHeaders)) {
+      controller.abort(new Refusal('upstream_protocol', { detail: 'a Transfer-Encoding besides chunked' }))
+      return
+    }
     this.#answered = true
     const headers = passing(controller.rawHeaders, false)
     this.#settle.resolve({

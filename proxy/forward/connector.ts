@@ -54,13 +54,16 @@ export class Connector {
   }
 
   /**
+   * @param oneWayAtATime whether the socket stays open for writing when the other side has ended
    * @returns a socket that is connected, and over TLS verified, in time
    * @throws Refusal `blocked_address`, `self_request`, `upstream_unresolved`, `upstream_unreachable`, `upstream_untrusted`, `upstream_timeout`
    */
-  async connect(place: Place): Promise<Socket> {
+  async connect(place: Place, oneWayAtATime = false): Promise<Socket> {
     const addresses = await this.#checked(place)
     const socket =
-      place.scheme === 'https' ? this.#startTls(place, addresses) : connectTcp(this.#options(place, addresses))
+      place.scheme === 'https'
+        ? this.#startTls(place, addresses)
+        : connectTcp({ ...this.#options(place, addresses), allowHalfOpen: oneWayAtATime })
     await connected(socket, place, this.#patience)
     socket.setNoDelay(true)
     return socket

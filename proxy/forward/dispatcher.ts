@@ -5,6 +5,7 @@ import type { Refusal } from '../refusal.ts'
 import { AnswerHandler, emptyBody } from './answer.ts'
 import { Connector, type IsOwn } from './connector.ts'
 import type { Forwarder } from './forwarder.ts'
+import { endWhenIdle } from './idle.ts'
 import type { Resolve } from './resolver.ts'
 import { connectBy, originOf } from './undici.ts'
 
@@ -35,7 +36,8 @@ export class PooledForwarder implements Forwarder {
   async forward(exchange: Injected, signal: AbortSignal): Promise<Answer> {
     const pool = this.#pool(exchange.destination)
     const first = this.#dispatch(pool, exchange, signal)
-    if (exchange.body !== undefined || !repeatable.has(exchange.method) || exchange.upgrade !== undefined) return first
+    if (exchange.upgrade !== undefined) return upgraded(await first, exchange.destination)
+    if (exchange.body !== undefined || !repeatable.has(exchange.method)) return first
     // A kept connection may have been closed by the upstream while the request was on its way.
     return first.catch((refusal: Refusal) => {
       if (signal.aborted || !(refusal.cause instanceof errors.SocketError)) throw refusal
@@ -44,11 +46,13 @@ export class PooledForwarder implements Forwarder {
   }
 
   async tunnel(exchange: Authorized, signal: AbortSignal): Promise<Answer> {
-    const socket = await this.#pool(exchange.destination).connector.connect({ ...exchange.target, scheme: 'http' })
+    const { connector } = this.#pool(exchange.destination)
+    const socket = await connector.connect({ ...exchange.target, scheme: 'http' }, true)
     if (signal.aborted) {
       socket.destroy()
       throw signal.reason
     }
+    endWhenIdle(socket, exchange.destination.timeouts.idle)
     const address = socket.remoteAddress
     return { status: 200, statusText: '', headers: [], body: emptyBody, tunnel: socket, address, findings: [] }
   }
@@ -85,6 +89,11 @@ export class PooledForwarder implements Forwarder {
     }
     return pool
   }
+}
+
+function upgraded(answer: Answer, { timeouts }: Destination): Answer {
+  if (answer.tunnel !== undefined) endWhenIdle(answer.tunnel, timeouts.idle)
+  return answer
 }
 
 function openPool({ addresses, ca, timeouts }: Destination, resolve: Resolve, isOwn: IsOwn): Pool {

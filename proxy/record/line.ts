@@ -70,7 +70,7 @@ function ofExchange(outcome: Outcome, context: RecordContext): AuditRecord {
     decision: decisionOf(outcome, context.policyVersion),
     credential: lease === undefined ? wanted(exchange) : credentialOf(lease, exchange.receivedAt, context),
     injected: injectedOf(exchange, context),
-    findings: findingsOf(exchange.findings, answer?.findings),
+    findings: findingsOf(exchange.findings, answer?.findings, refusal?.findings),
     response: { status: answer?.status ?? refusal?.status, bytes: bytes.sent, ended: outcome.ended },
     ms: {
       identify: thousandths(spent.identify),
@@ -205,13 +205,10 @@ function injectedOf({ emitted, grant }: Reached, { placementOf }: RecordContext)
   return { placement: placementOf(grant.rule) }
 }
 
-function findingsOf(
-  before: readonly Finding[] | undefined,
-  after: readonly Finding[] | undefined,
-): AuditRecord['findings'] {
-  if ((before?.length ?? 0) + (after?.length ?? 0) === 0) return undefined
-  // The answer may carry on the list of the request; a finding is told once.
-  return [...new Set([...(before ?? []), ...(after ?? [])])].map(({ kind, where, fingerprint, count, note }) => ({
+/** Of the request, of the answer, and of what refused one of them; each may carry on the list of the one before. */
+function findingsOf(...lists: readonly (readonly Finding[] | undefined)[]): AuditRecord['findings'] {
+  if (lists.every((list) => list === undefined || list.length === 0)) return undefined
+  return [...new Set(lists.flatMap((list) => list ?? []))].map(({ kind, where, fingerprint, count, note }) => ({
     kind,
     where: cut(where, longestText),
     fingerprint,

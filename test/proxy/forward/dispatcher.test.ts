@@ -254,6 +254,16 @@ describe('an upstream', () => {
 
   it.each<[string, string, string]>([
     ['closes without a word', '', 'upstream_closed'],
+    [
+      'codes its message besides chunking it, which nobody here decodes',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n',
+      'upstream_protocol',
+    ],
+    [
+      'codes its message in a field of its own',
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+      'upstream_protocol',
+    ],
     ['answers in something else', 'SSH-2.0-OpenSSH\r\n', 'upstream_protocol'],
     [
       'answers with both lengths',
