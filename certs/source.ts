@@ -1,4 +1,5 @@
 // Where this process's own identity and its trust come from. Asked at each handshake, never cached by the asker.
+import type { JWK } from 'jose'
 import type { SpiffeId, TrustDomain } from './spiffe-id.ts'
 
 export interface X509Svid {
@@ -17,6 +18,8 @@ export interface TrustBundle {
   readonly x509Authorities: readonly Uint8Array[]
   /** DER of each revocation list, where the source has any (Workload API, field `crl`). */
   readonly revocationLists?: readonly Uint8Array[]
+  /** Public keys, each with its `kid`, that verify JWT-SVIDs; absent where the source has none. */
+  readonly jwtAuthorities?: readonly JWK[]
 }
 
 export interface SvidSource {

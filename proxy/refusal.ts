@@ -12,6 +12,7 @@ interface Row {
 
 const askOperator = 'Ask whoever runs this agent for a rule that allows it; quote the request id.'
 const showSvid = 'Present a valid X509-SVID of a trust domain that the proxy trusts.'
+const showJwt = 'Present a valid JWT-SVID of a trust domain that the proxy trusts.'
 const retryLater = 'Try again later.'
 
 export const reasons = {
@@ -106,6 +107,48 @@ export const reasons = {
   svid_signing_id: { status: 403, title: 'An issuer carries a SPIFFE ID that it may not carry.', next: showSvid },
   svid_weak_key: { status: 403, title: 'A key or signature algorithm in the chain is not accepted.', next: showSvid },
   svid_revoked: { status: 403, title: 'A certificate of the chain is revoked.', next: 'Present a current SVID.' },
+  jwt_svid_too_long: { status: 403, title: 'The presented token is too long.', next: showJwt },
+  jwt_svid_malformed: { status: 403, title: 'The presented token is not a JWT-SVID.', next: showJwt },
+  jwt_svid_algorithm: {
+    status: 403,
+    title: 'The token is signed with an algorithm that is not accepted.',
+    next: showJwt,
+  },
+  jwt_svid_type: { status: 403, title: 'The type of the token is not that of a JWT-SVID.', next: showJwt },
+  jwt_svid_header: { status: 403, title: 'The header of the token holds more than a JWT-SVID may.', next: showJwt },
+  jwt_svid_no_key_id: { status: 403, title: 'The token does not name the key that it is signed with.', next: showJwt },
+  jwt_svid_no_subject: { status: 403, title: 'The token names no subject.', next: showJwt },
+  jwt_svid_bad_id: { status: 403, title: 'The subject of the token is not a SPIFFE ID.', next: showJwt },
+  jwt_svid_no_path: {
+    status: 403,
+    title: 'The subject of the token is a trust domain, not a workload.',
+    next: showJwt,
+  },
+  jwt_svid_no_audience: { status: 403, title: 'The token names no audience.', next: showJwt },
+  jwt_svid_no_expiry: { status: 403, title: 'The token does not say when it expires.', next: showJwt },
+  jwt_svid_untrusted_domain: {
+    status: 403,
+    title: 'Tokens of the trust domain of the caller are not trusted here.',
+    next: showJwt,
+  },
+  jwt_svid_unknown_key: {
+    status: 403,
+    title: 'The token names a key that its trust domain does not have.',
+    next: 'Present a current JWT-SVID.',
+  },
+  jwt_svid_weak_key: { status: 403, title: 'The key that the token names is not accepted.', next: showJwt },
+  jwt_svid_bad_signature: { status: 403, title: 'The signature of the token does not verify.', next: showJwt },
+  jwt_svid_wrong_audience: {
+    status: 403,
+    title: 'The token is meant for others.',
+    next: 'Ask for a JWT-SVID whose audience is the egress ID of this trust domain.',
+  },
+  jwt_svid_not_yet_valid: {
+    status: 403,
+    title: 'The token is not valid yet.',
+    next: 'Check the clock, or present a current JWT-SVID.',
+  },
+  jwt_svid_expired: { status: 403, title: 'The token has expired.', next: 'Present a current JWT-SVID.' },
   // authorize
   denied_by_rule: { status: 403, title: 'A rule denies this request.', next: askOperator },
   no_rule: { status: 403, title: 'No rule allows this request.', next: askOperator },
