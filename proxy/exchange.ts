@@ -206,6 +206,8 @@ export interface Delivered {
   readonly refusal: Refusal | undefined
   /** Body bytes given to the agent. */
   readonly sent: number
+  /** Bytes that the agent sent over a connection that was joined to the upstream's. */
+  readonly received?: number
 }
 
 /** The agent's side of an exchange. */

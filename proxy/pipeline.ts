@@ -67,7 +67,7 @@ async function conclude(captured: Captured, story: Story, reply: Reply, way: Way
   } catch (error) {
     delivered = await reply.refuse(Refusal.from(error))
   }
-  const bytes = { sent: delivered.sent, received: captured.body?.passed ?? 0 }
+  const bytes = { sent: delivered.sent, received: delivered.received ?? captured.body?.passed ?? 0 }
   record(story.ends({ refusal: delivered.refusal, answer, ended: delivered.ended, bytes }), way)
 }
 

@@ -3,10 +3,11 @@ import type { Duplex } from 'node:stream'
 import type { Delivered } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 
-/** @returns when both sides have closed; `sent` counts the bytes given to the agent */
+/** @returns when both sides have closed; `sent` counts the bytes given to the agent, `received` those that it sent */
 export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Promise<Delivered> {
   return new Promise((resolve) => {
     let sent = 0
+    let received = 0
     let first: Delivered['ended'] | undefined
     let refusal: Refusal | undefined
     let open = 2
@@ -23,7 +24,7 @@ export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Pr
       if (open > 0) return
       signal.removeEventListener('abort', cut)
       if (signal.aborted && signal.reason instanceof Refusal) refusal ??= signal.reason
-      resolve({ ended: first ?? 'complete', refusal, sent })
+      resolve({ ended: first ?? 'complete', refusal, sent, received })
     }
     for (const [side, other, name] of [
       [agent, upstream, 'client_gone'],
@@ -33,8 +34,8 @@ export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Pr
       side.on('error', (error) => {
         clean = false
         if (!(error instanceof Refusal)) return
-        // What is said on it is not to be passed on: it gives a credential back, or cannot be looked into.
-        first ??= 'cut'
+        // What is said on it is not to be passed on: it gives a credential back, or cannot be looked into. Or nothing is.
+        first ??= error.reason === 'upstream_timeout' ? 'upstream_gone' : 'cut'
         refusal ??= error
       })
       side.on('close', () => closed(side, other, name, clean))
@@ -42,6 +43,9 @@ export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Pr
     }
     upstream.on('data', (chunk: Buffer) => {
       sent += chunk.length
+    })
+    agent.on('data', (chunk: Buffer) => {
+      received += chunk.length
     })
     signal.addEventListener('abort', cut)
     if (signal.aborted) cut()

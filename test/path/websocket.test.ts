@@ -55,6 +55,7 @@ interface Held {
 
 let world: Credentialed
 let blocking: Credentialed
+let quiet: Credentialed
 const held: Held[] = []
 
 function accept(request: IncomingMessage, socket: Duplex): void {
@@ -74,11 +75,13 @@ function accept(request: IncomingMessage, socket: Duplex): void {
 beforeAll(async () => {
   world = await credentialed(() => {}, canary)
   blocking = await credentialed(() => {}, canary, { destination: 'echo: block' })
-  for (const { upstream } of [world, blocking]) upstream.server.on('upgrade', accept)
+  quiet = await credentialed(() => {}, canary, { destination: 'timeouts: { idle: 200ms }' })
+  for (const { upstream } of [world, blocking, quiet]) upstream.server.on('upgrade', accept)
 })
 afterAll(async () => {
   await world[Symbol.asyncDispose]()
   await blocking[Symbol.asyncDispose]()
+  await quiet[Symbol.asyncDispose]()
 })
 
 async function handshake(client: WireClient, { authority }: Credentialed, path = '/socket'): Promise<WireHead> {
@@ -192,6 +195,19 @@ describe('a WebSocket', () => {
     const head = await handshake(client, world, '/refused')
     expect(head.status).toBe(403)
     expect((await client.exactly(7)).toString()).toBe('not you')
+  })
+
+  it('in which nothing is said for the time that the destination gives is cut', async () => {
+    await using client = await quiet.open()
+    const { socket } = await connected(client, quiet)
+    socket.write(frame(text, 'hello'))
+    expect((await nextFrame(client)).payload).toBe('hello')
+    expect(await client.some()).toBeUndefined()
+    const records = await quiet.gate.records(1)
+    expect(records.at(-1)).toMatchObject({
+      response: { status: 101, ended: 'upstream_gone' },
+      refusal: { reason: 'upstream_timeout' },
+    })
   })
 
   it('whose handshake gives the credential back is refused where the destination says block', async () => {

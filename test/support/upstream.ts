@@ -36,8 +36,11 @@ export async function httpUpstream(listener: RequestListener): Promise<Upstream 
 }
 
 /** A server that gets each raw connection. */
-export async function rawUpstream(accept: (socket: Socket) => void): Promise<Upstream> {
-  const server = createTcpServer((socket) => {
+export async function rawUpstream(
+  accept: (socket: Socket) => void,
+  options: { readonly allowHalfOpen?: boolean } = {},
+): Promise<Upstream> {
+  const server = createTcpServer(options, (socket) => {
     socket.on('error', () => {})
     accept(socket)
   })
