@@ -8,6 +8,8 @@ type Match = NonNullable<Rule['allow']>
 
 export interface Summary {
   readonly listeners: readonly { readonly name: string; readonly where: string; readonly callers: readonly string[] }[]
+  /** Whom commands of `postern exec` are taken for; absent where it has to be said on the command line. */
+  readonly exec?: string
   readonly rules: readonly RuleSummary[]
   readonly credentials: readonly {
     readonly name: string
@@ -36,6 +38,7 @@ export function summarize(config: Config): Summary {
       where: `${addressText(listener.address)} (${listener.accept})`,
       callers: callersOf(listener),
     })),
+    ...(config.exec.agent === undefined ? {} : { exec: config.exec.agent }),
     rules: config.rules.map((rule) => summarizeRule(rule, config)),
     credentials: Object.entries(config.credentials).map(([name, credential]) => ({
       name,
@@ -133,15 +136,17 @@ function goesAlong({ use, inject, limit }: Rule): string[] {
 }
 
 function placement(inject: NonNullable<Rule['inject']>): string {
-  if (typeof inject === 'string') return inject === 'basic' ? 'as basic authorization' : 'as a bearer token'
+  if (inject === 'basic') return 'as basic authorization'
+  if (inject === 'placeholder') return standIn([])
+  if (typeof inject === 'string') return 'as a bearer token'
   if ('header' in inject) return `in the header ${inject.header}`
   if ('query' in inject) return `in the query key ${inject.query}`
   if ('cookie' in inject) return `in the cookie ${inject.cookie}`
-  const variables = [inject.placeholder.env ?? []].flat()
-  const held =
-    variables.length === 0 ? 'that the agent holds' : `that \`postern exec\` puts into ${variables.join(', ')}`
-  return `in the place of a stand-in ${held}`
+  return standIn([inject.placeholder.env ?? []].flat())
 }
+
+const standIn = (variables: readonly string[]) =>
+  `in the place of a stand-in that ${variables.length === 0 ? 'the agent holds' : `\`postern exec\` puts into ${variables.join(', ')}`}`
 
 function sourceOf(credential: Config['credentials'][string]): string {
   switch (credential.kind) {
@@ -158,9 +163,9 @@ function sourceOf(credential: Config['credentials'][string]): string {
 
 /** The summary as lines for a terminal. */
 export function summaryLines(summary: Summary): string[] {
-  const { listeners, rules, credentials, destinations, records } = summary
+  const { listeners, exec, rules, credentials, destinations, records } = summary
   return [
-    ...section('Agents connect at', listeners, ({ name, where, callers }) => [
+    ...section('Agents', [...listeners, ...commandsOf(exec)], ({ name, where, callers }) => [
       `${name}: ${where}`,
       ...callers.map(indent),
     ]),
@@ -176,6 +181,9 @@ export function summaryLines(summary: Summary): string[] {
     `Records go to ${records}.`,
   ]
 }
+
+const commandsOf = (agent: string | undefined) =>
+  agent === undefined ? [] : [{ name: 'postern exec', where: 'the command that it starts', callers: [`as ${agent}`] }]
 
 const indent = (line: string) => `  ${line}`
 
