@@ -22,6 +22,7 @@ import { version } from './version.ts'
 import { attestorsOf } from './wire/attestors.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openSink } from './wire/records.ts'
+import { leaveTrust } from './wire/trust.ts'
 import { Ways } from './wire/ways.ts'
 
 export interface Extras {
@@ -116,13 +117,18 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
 
   const podAuthority = new PodAuthority({ now })
   metrics.caExpiry.set(podAuthority.expiresAt / 1_000)
+  if (config.trust !== undefined) await leaveTrust(config.trust.directory, podAuthority.certificatePem, environment)
   const ports = new Set<number>()
   const ways = new Ways(config, {
     now,
     environment,
     svids: identity?.source,
     isOwn: ownPorts(ports, localAddresses),
-    attestors: attestorsOf(listen, extras.attestors ?? new Map(), identity?.source, now),
+    attestors: attestorsOf(listen, extras.attestors ?? new Map(), {
+      trustDomain: config.trustDomain,
+      svids: identity?.source,
+      now,
+    }),
     sink,
     fingerprint,
     observe: observer(metrics),

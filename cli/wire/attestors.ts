@@ -1,14 +1,23 @@
 // The attestors of each listener, strongest first, by the names that its `callers` uses.
 import type { SvidSource } from '../../certs/source.ts'
+import type { TrustDomain } from '../../certs/spiffe-id.ts'
 import type { ListenSettings } from '../../proxy/capture/settings.ts'
 import type { Attestor } from '../../proxy/identify/attestor.ts'
 import type { Attestors } from '../../proxy/identify/identify.ts'
+import { egressOf, JwtSvidAttestor } from '../../proxy/identify/jwt-svid.ts'
 import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
 import { KernelAttestor } from '../../proxy/identify/kernel.ts'
 import { X509SvidAttestor } from '../../proxy/identify/x509-svid.ts'
 
-/** A certificate proves more than a token of this run, and that more than a user id. */
-const strength = ['x509-svid', 'run-token', 'kernel']
+/** A certificate proves more than a token that others could have read, a token of this run less, and a user id least. */
+const strength = ['x509-svid', 'jwt-svid', 'run-token', 'kernel']
+
+export interface Trust {
+  readonly trustDomain: TrustDomain
+  readonly svids: SvidSource | undefined
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
 
 /**
  * @param given attestors that this run brings along
@@ -17,25 +26,38 @@ const strength = ['x509-svid', 'run-token', 'kernel']
 export function attestorsOf(
   listen: readonly ListenSettings[],
   given: ReadonlyMap<string, Attestor>,
-  svids: SvidSource | undefined,
-  now: () => number,
+  trust: Trust,
 ): Attestors {
   const byListener = new Map<string, readonly Attestor[]>()
   for (const listener of listen) {
     const names = [...listener.callers].sort((one, other) => strength.indexOf(one) - strength.indexOf(other))
     byListener.set(
       listener.name,
-      names.map((name) => given.get(name) ?? builtIn(name, listener, svids, now)),
+      names.map((name) => given.get(name) ?? builtIn(name, listener, trust)),
     )
   }
   return byListener
 }
 
-function builtIn(name: string, listener: ListenSettings, svids: SvidSource | undefined, now: () => number): Attestor {
-  if (name === 'x509-svid') return new X509SvidAttestor({ bundleFor: (domain) => svids?.bundle(domain), now })
-  if (name === 'kernel') {
-    const uids = new Map(Object.entries(listener.uids ?? {}).map(([uid, id]) => [Number(uid), id]))
-    return new KernelAttestor(uids, kernelFacts(), listener.agent)
+function builtIn(name: string, listener: ListenSettings, { trustDomain, svids, now }: Trust): Attestor {
+  const bundleFor = (domain: TrustDomain) => svids?.bundle(domain)
+  switch (name) {
+    case 'x509-svid':
+      return new X509SvidAttestor({ bundleFor, now })
+    case 'jwt-svid':
+      return new JwtSvidAttestor({ audience: egressOf(trustDomain), bundleFor, now, kernel: witnessOf(listener) })
+    case 'kernel':
+      return kernelOf(listener)
+    default:
+      throw new Error(`listener ${listener.name}: ${name} can be checked only where postern exec opens the listener`)
   }
-  throw new Error(`listener ${listener.name}: ${name} can be checked only where postern exec opens the listener`)
+}
+
+function kernelOf({ uids = {}, agent }: ListenSettings): Attestor {
+  return new KernelAttestor(new Map(Object.entries(uids).map(([uid, id]) => [Number(uid), id])), kernelFacts(), agent)
+}
+
+/** Who must confirm a token: nobody where TLS keeps it from others. */
+function witnessOf(listener: ListenSettings): Attestor | undefined {
+  return listener.accept === 'https-proxy' ? undefined : kernelOf(listener)
 }

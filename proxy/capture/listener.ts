@@ -39,6 +39,8 @@ export interface ListenerOptions {
 
 /** Limits of a head and of patience; `docs/limits.md` says what each does. */
 export const limits = {
+  /** Open at once on one listener; a further one is closed before a byte of it is read. */
+  connections: 10_000,
   headBytes: 32_768,
   headMilliseconds: 15_000,
   idleMilliseconds: 65_000,
@@ -69,6 +71,7 @@ export class Listener {
       options.accept === 'https-proxy' && options.tls !== undefined
         ? createTlsServer(mutual(options.tls), (socket) => this.#accept(socket))
         : createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
+    this.#front.maxConnections = limits.connections
     this.#front.on('tlsClientError', (_error, socket) => socket.destroy())
     this.#http = createServer({
       maxHeaderSize: limits.headBytes,

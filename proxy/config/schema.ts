@@ -8,7 +8,7 @@ import { destinationSchema, resolveSchema } from '../forward/settings.ts'
 import { injectProblem, injectSchema } from '../inject/settings.ts'
 import { credentialSchema } from '../obtain/settings.ts'
 import { adminSchema, recordsSchema } from '../record/settings.ts'
-import { name, spiffeId, trustDomain } from './scalars.ts'
+import { filePath, name, spiffeId, trustDomain } from './scalars.ts'
 import type { Form } from './shape.ts'
 
 const rulesSchema = z
@@ -23,6 +23,12 @@ const rulesSchema = z
   )
   .superRefine(checkRuleNames)
   .transform((rules) => nameRules(rules))
+
+const trustSchema = z.strictObject({
+  directory: filePath.describe(
+    'A folder that agents can read and not write. `trust/` in it is made anew at each start, with `ca.pem`, `combined.pem` (the roots of the system too), a truststore for Java, and `agent.env`, the variables by which every runtime finds them.',
+  ),
+})
 
 const execSchema = z.strictObject({
   agent: spiffeId.optional().describe('Whom the command is taken for, unless `--as` says otherwise.'),
@@ -40,6 +46,9 @@ export const configSchema = z.strictObject({
   listen: listenSchema
     .default([])
     .describe('Where agents connect. `postern exec` opens a listener of its own and needs none here.'),
+  trust: trustSchema
+    .optional()
+    .describe('Where `postern run` leaves what agents must trust. `postern exec` hands it to its command by itself.'),
   admin: adminSchema.prefault({}).describe('How the proxy is watched and steered.'),
   resolve: resolveSchema
     .default({})

@@ -7,6 +7,7 @@ import { maxLength as longestCertificate } from '../../certs/x509/certificate.ts
 import { maxLength as longestExpression } from '../../policy/expression.ts'
 import { maxBuckets } from '../../policy/limits.ts'
 import { maxPairs } from '../../policy/query.ts'
+import { bodyPatience } from '../../proxy/capture/body.ts'
 import { largestHello } from '../../proxy/capture/client-hello.ts'
 import { limits } from '../../proxy/capture/listener.ts'
 import { mostFields } from '../../proxy/capture/request.ts'
@@ -46,6 +47,8 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['Idle time between two requests of a connection', seconds(limits.idleMilliseconds)],
   ['Time until the first bytes in a tunnel, and for its TLS handshake, each', seconds(limits.firstBytesMilliseconds)],
   ['ClientHello', grouped(largestHello)],
+  ['Time without a byte in the body of a request', seconds(bodyPatience)],
+  ['Connections open on one listener', grouped(limits.connections)],
   ['Body of a request', 'none'],
   ['Certificates that a caller presents', grouped(maxChain)],
   ['One certificate', grouped(longestCertificate)],

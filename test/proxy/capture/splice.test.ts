@@ -50,7 +50,7 @@ describe('two joined connections', () => {
   })
 
   it('end together when the agent is gone', async () => {
-    const { agent, upstream, delivered } = await spliced()
+    const { agent, delivered } = await spliced()
     agent.resetAndDestroy()
     expect(await delivered).toMatchObject({ ended: 'client_gone', refusal: undefined })
   })

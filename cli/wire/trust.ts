@@ -1,0 +1,28 @@
+// Leaves what agents must trust where they find it, for a proxy that does not start them itself.
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeTrustFiles } from '../../certs/trust-files.ts'
+
+/**
+ * Replaces `<directory>/trust`. The files stay when the proxy ends: an agent may still have them open, and without the
+ * key they are worth nothing.
+ * @throws when the folder cannot be written
+ */
+export async function leaveTrust(
+  directory: string,
+  caPem: string,
+  inherited: Readonly<Record<string, string | undefined>>,
+): Promise<void> {
+  await mkdir(directory, { recursive: true, mode: 0o755 })
+  await rm(join(directory, 'trust'), { recursive: true, force: true })
+  const { environment } = await writeTrustFiles({ directory, caPem, inherited })
+  const folder = join(directory, 'trust')
+  await Promise.all([folder, join(folder, 'hashed')].map((each) => chmod(each, 0o755)))
+  const lines = Object.entries(environment).map(([name, value]) => `${name}=${quoted(value)}\n`)
+  await writeFile(join(folder, 'agent.env'), lines.join(''), { mode: 0o644 })
+}
+
+/** For a shell, and for systemd's EnvironmentFile alike. */
+function quoted(value: string): string {
+  return /^[\w./:@=,+-]*$/.test(value) ? value : `'${value.replaceAll("'", `'\\''`)}'`
+}
