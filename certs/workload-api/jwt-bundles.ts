@@ -1,25 +1,35 @@
 // What a message with JWT bundles says: the keys that verify the JWT-SVIDs of each trust domain.
-import type { JSONWebKeySet, JWK } from 'jose'
+import { isDeepStrictEqual } from 'node:util'
+import type { JWK } from 'jose'
 import { parseTrustDomain, type TrustDomain } from '../spiffe-id.ts'
 import { readJwtBundlesAnswer } from './proto.ts'
 
 /**
  * @param message a whole answer of FetchJWTBundles
+ * @param before what was known, so that keys that are the same stay the same objects
  * @throws Error that says why the message is to be discarded
  */
-export function readJwtBundles(message: Uint8Array): ReadonlyMap<TrustDomain, JSONWebKeySet> {
-  const bundles = new Map<TrustDomain, JSONWebKeySet>()
-  for (const [id, document] of readJwtBundlesAnswer(message)) bundles.set(parseTrustDomain(id), readKeySet(document))
+export function readJwtBundles(
+  message: Uint8Array,
+  before: ReadonlyMap<TrustDomain, readonly JWK[]>,
+): ReadonlyMap<TrustDomain, readonly JWK[]> {
+  const bundles = new Map<TrustDomain, readonly JWK[]>()
+  for (const [id, document] of readJwtBundlesAnswer(message)) {
+    const trustDomain = parseTrustDomain(id)
+    const keys = readKeys(document)
+    const known = before.get(trustDomain)
+    bundles.set(trustDomain, known !== undefined && isDeepStrictEqual(known, keys) ? known : keys)
+  }
   if (bundles.size === 0) throw new Error('there is no bundle')
   return bundles
 }
 
 /** A key without an identifier is never found by a token, which must name one (JWT-SVID §2.2; as go-spiffe). */
-function readKeySet(document: Uint8Array): JSONWebKeySet {
+function readKeys(document: Uint8Array): readonly JWK[] {
   const parsed: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(document))
   if (typeof parsed !== 'object' || parsed === null || !('keys' in parsed) || !Array.isArray(parsed.keys))
     throw new Error('a bundle is not a set of keys')
-  return { keys: parsed.keys.map(readKey) }
+  return parsed.keys.map(readKey)
 }
 
 function readKey(key: unknown): JWK {

@@ -174,7 +174,7 @@ export class WorkloadApiServer {
   #jwtBundles(peer: Peer | undefined): { message: Uint8Array; renewAt: number } {
     this.#identitiesOf(peer)
     const { authority } = this.#options
-    const document = Buffer.from(JSON.stringify(authority.jwks()))
+    const document = Buffer.from(JSON.stringify({ keys: authority.bundle().jwtAuthorities }))
     return {
       message: jwtBundlesAnswer(new Map([[`spiffe://${authority.trustDomain}`, document]])),
       renewAt: Number.POSITIVE_INFINITY,

@@ -1,6 +1,6 @@
 // Identity and trust from a SPIFFE Workload API (SPIRE's agent, or our own authority). Every message replaces the one before.
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { JSONWebKeySet } from 'jose'
+import type { JWK } from 'jose'
 import { Changes } from '../changes.ts'
 import type { SvidSource, TrustBundle, X509Svid } from '../source.ts'
 import type { TrustDomain } from '../spiffe-id.ts'
@@ -10,6 +10,7 @@ import { readJwtBundles } from './jwt-bundles.ts'
 import { JwtSvids } from './jwt-svids.ts'
 import { paths } from './proto.ts'
 import { subscribe, type Wait } from './subscription.ts'
+import { Trust } from './trust.ts'
 import { readX509Context, type WorkloadIdentity, type X509Context } from './x509-context.ts'
 
 export interface WorkloadApiSourceOptions {
@@ -43,7 +44,8 @@ export class WorkloadApiSource implements SvidSource {
   readonly #stopped = new AbortController()
   #expiry = new AbortController()
   #context: X509Context | undefined
-  #jwtBundles: ReadonlyMap<TrustDomain, JSONWebKeySet> = new Map()
+  #jwtKeys: ReadonlyMap<TrustDomain, readonly JWK[]> = new Map()
+  readonly #trust = new Trust()
   /** Why there is no context. */
   #absent = 'the Workload API has not answered yet'
 
@@ -77,12 +79,7 @@ export class WorkloadApiSource implements SvidSource {
   }
 
   bundle(trustDomain: TrustDomain): TrustBundle | undefined {
-    return this.#context?.bundles.get(trustDomain)
-  }
-
-  /** The keys that verify JWT-SVIDs of this domain. */
-  jwtBundle(trustDomain: TrustDomain): JSONWebKeySet | undefined {
-    return this.#jwtBundles.get(trustDomain)
+    return this.#trust.get(trustDomain)
   }
 
   async jwt(audience: readonly string[]): Promise<string> {
@@ -97,7 +94,7 @@ export class WorkloadApiSource implements SvidSource {
 
   /** Every bundle, the own domain's included. */
   get bundles(): readonly TrustBundle[] {
-    return [...(this.#context?.bundles.values() ?? [])]
+    return this.#trust.all
   }
 
   updates(signal: AbortSignal): AsyncIterable<void> {
@@ -134,14 +131,8 @@ export class WorkloadApiSource implements SvidSource {
       {
         what: 'JWT bundles',
         open: (until) => follow(address, paths.jwtBundles, nothing, until),
-        take: (message) => {
-          this.#jwtBundles = readJwtBundles(message)
-          this.#changes.announce()
-        },
-        denied: () => {
-          this.#jwtBundles = new Map()
-          this.#changes.announce()
-        },
+        take: (message) => this.#takeJwtKeys(readJwtBundles(message, this.#jwtKeys)),
+        denied: () => this.#takeJwtKeys(new Map()),
         onProblem,
         heard: () => {},
         wait: this.#wait,
@@ -155,13 +146,21 @@ export class WorkloadApiSource implements SvidSource {
   #take(message: Uint8Array): void {
     const context = readX509Context(message, this.#options.trustDomain, this.#context)
     this.#context = context
+    this.#trust.setRoots(context.bundles)
     this.#announceExpiry(Math.min(...context.identities.map(({ svid }) => svid.expiresAt)))
+    this.#changes.announce()
+  }
+
+  #takeJwtKeys(keys: ReadonlyMap<TrustDomain, readonly JWK[]>): void {
+    this.#jwtKeys = keys
+    this.#trust.setKeys(keys)
     this.#changes.announce()
   }
 
   #withdraw(why: string): void {
     this.#absent = why
     this.#context = undefined
+    this.#trust.setRoots(new Map())
     this.#jwtSvids.clear()
     this.#expiry.abort()
     this.#changes.announce()

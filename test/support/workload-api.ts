@@ -32,6 +32,8 @@ export class ScriptedWorkloadApi {
   readonly opened = { x509: 0, jwtBundles: 0, jwtSvid: 0 }
   readonly path: string
   readonly #streams = new Set<Stream>()
+  /** JWT bundle streams that are open. */
+  readonly jwtStreams = new Set<Stream>()
   readonly #events = new EventEmitter()
   #server: Server | undefined
 
@@ -48,8 +50,9 @@ export class ScriptedWorkloadApi {
     const stream = (name: 'x509' | 'jwtBundles') => (call: Stream) => {
       this.metadata.push(call.metadata)
       this.opened[name]++
-      if (name === 'x509') this.#streams.add(call)
-      call.once('cancelled', () => this.#streams.delete(call))
+      const streams = name === 'x509' ? this.#streams : this.jwtStreams
+      streams.add(call)
+      call.once('cancelled', () => streams.delete(call))
       this[name](call)
       this.#events.emit(name)
     }

@@ -4,11 +4,11 @@ import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Client, credentials, Metadata } from '@grpc/grpc-js'
-import { createLocalJWKSet, jwtVerify } from 'jose'
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { EmbeddedAuthority } from '../../../certs/embedded-authority.ts'
+import { validateJwtSvid } from '../../../certs/jwt-svid/validate.ts'
 import { parseSpiffeId, parseTrustDomain } from '../../../certs/spiffe-id.ts'
-import { validateX509Svid } from '../../../certs/svid/validate.ts'
+import { type BundleLookup, validateX509Svid } from '../../../certs/svid/validate.ts'
 import { paths } from '../../../certs/workload-api/proto.ts'
 import { type Peer, WorkloadApiServer, type WorkloadApiServerOptions } from '../../../certs/workload-api/server.ts'
 import { WorkloadApiSource } from '../../../certs/workload-api/source.ts'
@@ -62,7 +62,7 @@ describe('who gets an identity', () => {
     const asking = await source()
     expect(() => asking.svid()).toThrow('permission denied: this process has no identity')
     await expect(asking.jwt(['a'])).rejects.toThrow('permission denied')
-    expect(asking.jwtBundle(trustDomain)).toBeUndefined()
+    expect(asking.bundle(trustDomain)?.jwtAuthorities).toBeUndefined()
   })
 
   test.each([
@@ -127,22 +127,23 @@ describe('what is given', () => {
     await served()
     const asking = await source()
     const token = await asking.jwt(['https://login.acme.example'])
-    await vi.waitFor(() => expect(asking.jwtBundle(trustDomain)).toBeDefined())
-    const keys = createLocalJWKSet(asking.jwtBundle(trustDomain) ?? { keys: [] })
-    const { payload } = await jwtVerify(token, keys, { audience: 'https://login.acme.example' })
-    expect(payload.sub).toBe(id)
+    await vi.waitFor(() => expect(asking.bundle(trustDomain)?.jwtAuthorities).toBeDefined())
+    const bundleFor: BundleLookup = (domain) => asking.bundle(domain)
+    const valid = await validateJwtSvid({ token, audience: 'https://login.acme.example', bundleFor, now: Date.now() })
+    expect(valid.id).toBe(id)
   })
 
   test('on request a new SVID under the same root, and after a rotation one under a new root', async () => {
     const { server, authority } = await served()
     const asking = await source()
+    await vi.waitFor(() => expect(asking.bundle(trustDomain)?.jwtAuthorities).toHaveLength(1))
     const [first, bundle] = [asking.svid(), asking.bundle(trustDomain)]
     server.renew()
     await vi.waitFor(() => expect(asking.svid()).not.toBe(first))
     expect(asking.bundle(trustDomain)).toBe(bundle)
     authority.rotate()
     await vi.waitFor(() => expect(asking.bundle(trustDomain)?.x509Authorities).toHaveLength(2))
-    await vi.waitFor(() => expect(asking.jwtBundle(trustDomain)?.keys).toHaveLength(2))
+    await vi.waitFor(() => expect(asking.bundle(trustDomain)?.jwtAuthorities).toHaveLength(2))
   })
 
   test('a new SVID when half of the life of the one before is gone', async () => {

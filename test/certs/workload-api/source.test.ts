@@ -185,6 +185,28 @@ describe('a message is complete:', () => {
     expect(source.bundle(trustDomain)).toBe(bundle)
   })
 
+  test('the keys for JWT-SVIDs are kept with the roots, whichever comes first', async () => {
+    const { api, source } = await withSvid()
+    const document = Buffer.from('{"keys":[{"kty":"EC","crv":"P-256","x":"a","y":"b","kid":"one"}]}')
+    const message = jwtBundlesAnswer(
+      new Map([
+        ['spiffe://acme.example', document],
+        ['spiffe://other.example', document],
+      ]),
+    )
+    await vi.waitFor(() => expect(api.jwtStreams.size).toBe(1))
+    for (const stream of api.jwtStreams) stream.write(message)
+    await vi.waitFor(() => expect(source.bundle(other)?.jwtAuthorities).toHaveLength(1))
+    expect(source.bundle(other)?.x509Authorities).toEqual([])
+    const bundle = source.bundle(trustDomain)
+    expect(bundle).toMatchObject({ jwtAuthorities: [{ kid: 'one' }], x509Authorities: [expect.anything()] })
+    for (const stream of api.jwtStreams) stream.write(message)
+    const svid = source.svid()
+    api.send(x509Message())
+    await vi.waitFor(() => expect(source.svid()).not.toBe(svid))
+    expect(source.bundle(trustDomain)).toBe(bundle)
+  })
+
   test('no federation speaks for the own domain', async () => {
     const { api, source } = await withSvid()
     const foreign = makeAuthority()
@@ -409,7 +431,7 @@ describe('JWT bundles', () => {
     }
     const { source, problems } = await opened(api)
     await vi.waitFor(() => expect(problems).toContainEqual(expect.stringMatching(reason)))
-    expect(source.jwtBundle(trustDomain)?.keys.map(({ kid }) => kid)).toEqual(['one'])
+    expect(source.bundle(trustDomain)?.jwtAuthorities?.map(({ kid }) => kid)).toEqual(['one'])
   })
 
   test('are taken back with PermissionDenied', async () => {
@@ -418,11 +440,11 @@ describe('JWT bundles', () => {
     api.jwtBundles = (stream) => (denied ? stream.emit('error', failure(7, 'no')) : stream.write(good))
     api.x509 = (stream) => stream.write(x509Message())
     const { source } = await opened(api)
-    await vi.waitFor(() => expect(source.jwtBundle(trustDomain)).toBeDefined())
+    await vi.waitFor(() => expect(source.bundle(trustDomain)?.jwtAuthorities).toBeDefined())
     denied = true
     await api.stop()
     await api.start()
-    await vi.waitFor(() => expect(source.jwtBundle(trustDomain)).toBeUndefined(), 5_000)
+    await vi.waitFor(() => expect(source.bundle(trustDomain)?.jwtAuthorities).toBeUndefined(), 5_000)
     expect(source.svid().id).toBe(postern)
   })
 })
