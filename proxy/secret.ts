@@ -38,6 +38,17 @@ export class Secret {
     return { username: pair.slice(0, colon), password: new Secret(`${this.name} password`, pair.slice(colon + 1)) }
   }
 
+  /** Read as the value of a Bearer Authorization or Proxy-Authorization (RFC 6750 §2.1); undefined when it is not one. */
+  bearer(): Secret | undefined {
+    const token = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i.exec(this.#value)?.[1]
+    return token === undefined ? undefined : new Secret(`${this.name} token`, token)
+  }
+
+  /** Shows the credential to what verifies it, and gives back the judgement alone. Called in `identify/` only; a house test holds that. */
+  judgedBy<T>(verify: (value: string) => T): T {
+    return verify(this.#value)
+  }
+
   toString(): string {
     return `[secret ${this.name}]`
   }

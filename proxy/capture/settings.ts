@@ -37,18 +37,18 @@ const listenerSchema = z
     accept: z
       .enum(['http-proxy', 'https-proxy'])
       .describe(
-        '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3 with a client certificate.',
+        '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3, where a client certificate is asked for.',
       ),
     callers: z
-      .array(z.enum(['x509-svid', 'kernel', 'run-token']))
+      .array(z.enum(['x509-svid', 'jwt-svid', 'kernel', 'run-token']))
       .describe(
-        'Proofs that count, any one of them. Empty means nobody. `run-token` is known only where `postern exec` opens the listener.',
+        'Proofs that count, any one of them. Empty means nobody. `jwt-svid` comes in `Proxy-Authorization: Bearer`, and with `http-proxy` only together with the user that `agent` or `uids` maps to the same ID. `run-token` is known only where `postern exec` opens the listener.',
       ),
-    agent: spiffeId.optional().describe('Whom a `kernel` caller is taken for, unless `uids` says otherwise.'),
+    agent: spiffeId.optional().describe('Whom a caller on this machine is taken for, unless `uids` says otherwise.'),
     uids: z
       .record(z.string().regex(/^(0|[1-9]\d{0,9})$/, 'a user id such as 1000'), spiffeId)
       .optional()
-      .describe('Whom a `kernel` caller of this user id is taken for.'),
+      .describe('Whom a caller on this machine with this user id is taken for.'),
   })
   .superRefine(agreesWithItself)
 
@@ -64,8 +64,9 @@ function agreesWithItself(listener: Listener, context: z.RefinementCtx): void {
   const { address, accept, callers, agent, uids } = listener
   const wrong = (key: keyof Listener, message: string) => context.addIssue({ code: 'custom', path: [key], message })
   if (new Set(callers).size !== callers.length) wrong('callers', 'a proof stands twice')
-  if (accept === 'https-proxy' && !callers.includes('x509-svid')) {
-    wrong('callers', 'https-proxy asks for a client certificate, so its callers include x509-svid')
+  const token = callers.find((proof) => proof === 'jwt-svid')
+  if (accept === 'https-proxy' && token === undefined && !callers.includes('x509-svid')) {
+    wrong('callers', 'https-proxy is for callers who prove who they are by x509-svid or jwt-svid')
   }
   if (accept === 'http-proxy' && callers.includes('x509-svid')) {
     wrong('callers', 'x509-svid is proved in TLS, so only https-proxy can accept it')
@@ -75,11 +76,16 @@ function agreesWithItself(listener: Listener, context: z.RefinementCtx): void {
     wrong('address', 'http-proxy listens on loopback or a UNIX socket only; use https-proxy beyond this machine')
   }
   const kernel = callers.includes('kernel')
+  // Without TLS a token could have been read on the way, so the kernel must name the same caller.
+  const witness = kernel || (accept === 'http-proxy' && token !== undefined)
+  if (!kernel && witness && agent === undefined && uids === undefined) {
+    wrong('callers', `${token} counts without TLS only where the kernel confirms it; name \`agent\` or \`uids\``)
+  }
   if (kernel && agent === undefined && uids === undefined) {
     wrong('callers', 'kernel tells a user id, no identity; name `agent` or `uids`')
   }
-  if (!kernel && agent !== undefined) wrong('agent', 'has no effect unless callers include kernel')
-  if (!kernel && uids !== undefined) wrong('uids', 'has no effect unless callers include kernel')
+  if (!witness && agent !== undefined) wrong('agent', 'has no effect unless callers include kernel')
+  if (!witness && uids !== undefined) wrong('uids', 'has no effect unless callers include kernel')
 }
 
 export const listenSchema = z.array(listenerSchema)

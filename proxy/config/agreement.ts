@@ -115,7 +115,11 @@ function foreignAgents(data: unknown): Mistake[] {
 function missingIdentity(data: unknown): Mistake[] {
   if (member(data, 'identity') !== undefined) return []
   const verifying = itemsOf(member(data, 'listen')).flatMap((listener, index) =>
-    member(listener, 'accept') === 'https-proxy' ? [['listen', String(index), 'accept']] : [],
+    member(listener, 'accept') === 'https-proxy'
+      ? [['listen', String(index), 'accept']]
+      : itemsOf(member(listener, 'callers')).includes('jwt-svid')
+        ? [['listen', String(index), 'callers']]
+        : [],
   )
   const proving = entriesOf(member(data, 'credentials')).flatMap(([name, credential]) => {
     const client = member(credential, 'client')

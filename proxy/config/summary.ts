@@ -70,9 +70,11 @@ function urlText(protocol: string, host: string, port: number): string {
   return `${protocol}://${bracketed(host)}${usualPorts[protocol] === port ? '' : `:${port}`}`
 }
 
-function callersOf({ callers, agent, uids }: Config['listen'][number]): string[] {
+function callersOf({ accept, callers, agent, uids }: Config['listen'][number]): string[] {
+  const confirmed = accept === 'http-proxy' ? ', if the kernel confirms it' : ''
   const lines = callers.flatMap((proof) => {
     if (proof === 'x509-svid') return ['whoever presents a valid X509-SVID, as the ID in it']
+    if (proof === 'jwt-svid') return [`whoever presents a valid JWT-SVID, as the ID in it${confirmed}`]
     if (proof === 'run-token') return ['commands that postern exec starts']
     return [
       ...Object.entries(uids ?? {}).map(([uid, id]) => `processes of user ${uid}, as ${id}`),

@@ -23,10 +23,12 @@ function identityWarnings({ identity }: Config): Mistake[] {
   return [{ path: ['identity', 'source'], message: 'embedded is for development: nobody else trusts these identities' }]
 }
 
-function listenWarnings({ listen }: Config): Mistake[] {
+function listenWarnings({ listen, identity }: Config): Mistake[] {
   return listen.flatMap(({ callers }, index) => {
     const path = ['listen', String(index), 'callers']
     if (callers.length === 0) return [{ path, message: 'nobody can call here, since no proof is accepted' }]
+    if (callers.includes('jwt-svid') && identity?.source === 'files')
+      return [{ path, message: 'an identity from files has no keys of JWT-SVIDs, so that nobody can present one' }]
     if (callers.includes('run-token')) {
       return [
         { path, message: 'run tokens are known only where `postern exec` opens the listener; here they prove nothing' },

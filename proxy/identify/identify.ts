@@ -1,6 +1,6 @@
 // Who is calling, and what proves it. Asks the attestors that the listener names, strongest first; a caller who cannot be told is refused.
-import type { Caller, Captured, Connection, Identified } from '../exchange.ts'
-import { Refusal } from '../refusal.ts'
+import type { Caller, Captured, Connection, Identified, ProofKind } from '../exchange.ts'
+import { type Reason, Refusal } from '../refusal.ts'
 import type { Attestor } from './attestor.ts'
 
 /** The attestors of each listener, strongest first. An empty list means that nobody may call there. */
@@ -9,7 +9,13 @@ export type Attestors = ReadonlyMap<string, readonly Attestor[]>
 /** A proof concerns a connection, so it is asked for once a connection; its end is looked at on every request. */
 const known = new WeakMap<Connection, Caller>()
 
-/** @throws Refusal `unidentified_caller`, `svid_*` */
+/** Where the proof that ends is no certificate. */
+const expired: Partial<Record<ProofKind, Reason>> = { 'jwt-svid': 'jwt_svid_expired' }
+
+/** Proofs that come in Proxy-Authorization, so that a caller without a certificate may have one. */
+const tokens: ReadonlySet<string> = new Set(['jwt-svid'])
+
+/** @throws Refusal `unidentified_caller`, `svid_*`, `jwt_svid_*` */
 export function identify(
   captured: Captured,
   attestors: Attestors,
@@ -29,7 +35,10 @@ export function callerOf(
   const caller = known.get(connection)
   if (caller === undefined) return attest(connection, attestors.get(connection.listener) ?? [], signal)
   if (caller.expiresAt !== undefined && caller.expiresAt <= now) {
-    throw new Refusal('svid_expired', { detail: 'the proof that was given with the connection has expired' })
+    const [strongest = 'x509-svid'] = caller.proofs
+    throw new Refusal(expired[strongest] ?? 'svid_expired', {
+      detail: 'the proof that was given with the connection has expired',
+    })
   }
   return caller
 }
@@ -41,7 +50,8 @@ async function attest(connection: Connection, attestors: readonly Attestor[], si
     known.set(connection, caller)
     return caller
   }
-  if (connection.accept === 'https-proxy' && connection.peerCertificates.length === 0) throw new Refusal('svid_missing')
+  const asksForCertificate = connection.accept === 'https-proxy' && !attestors.some(({ name }) => tokens.has(name))
+  if (asksForCertificate && connection.peerCertificates.length === 0) throw new Refusal('svid_missing')
   const tried = attestors.map(({ name }) => name).join(', ')
   throw new Refusal('unidentified_caller', {
     detail: tried === '' ? 'the listener names no callers' : `no evidence for ${tried}`,

@@ -105,6 +105,10 @@ describe('what only some may do', () => {
     expect(lines(/\.reveal\(/, /^proxy\/(obtain|inject|redact)\/|^proxy\/secret\.ts$/)).toEqual([])
   })
 
+  it('a secret that a caller presents is shown to verifiers in identify', () => {
+    expect(lines(/\.judgedBy\(/, /^proxy\/identify\//)).toEqual([])
+  })
+
   it('a SPIFFE ID is made where it is parsed', () => {
     expect(lines(/\bas (SpiffeId|TrustDomain)\b/, /^certs\/spiffe-id\.ts$/)).toEqual([])
   })

@@ -96,12 +96,22 @@ describe('a listener that contradicts itself', () => {
     [
       'that asks for certificates and does not accept them',
       { ...mesh, callers: [] },
-      'callers: https-proxy asks for a client certificate, so its callers include x509-svid',
+      'callers: https-proxy is for callers who prove who they are by x509-svid or jwt-svid',
     ],
     [
       'with the kernel as witness of nobody',
       { ...local, agent: undefined },
       'callers: kernel tells a user id, no identity; name `agent` or `uids`',
+    ],
+    [
+      'with a token that anybody could have read, and no word of the kernel',
+      { ...local, callers: ['jwt-svid'], agent: undefined },
+      'callers: jwt-svid counts without TLS only where the kernel confirms it; name `agent` or `uids`',
+    ],
+    [
+      'with a token inside TLS and users that nothing asks for',
+      { ...mesh, callers: ['jwt-svid'], uids: { 1000: 'spiffe://acme.example/a' } },
+      'uids: has no effect unless callers include kernel',
     ],
     [
       'with an agent that nothing proves',
