@@ -33,7 +33,9 @@ const sheet = `
   .r { fill: #f47067 } .g { fill: #6bc46d } .y { fill: #daaa3f } .c { fill: #56b6c2 }`
 
 const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
-const escaped = (text: string) => text.replace(/[&<>]/g, (sign) => escapes[sign] ?? sign)
+/** Runs of spaces are kept as no-break spaces, since not every viewer knows `white-space`. */
+const escaped = (text: string) =>
+  text.replace(/[&<>]/g, (sign) => escapes[sign] ?? sign).replace(/^ | {2,}/g, (run) => '\u00a0'.repeat(run.length))
 
 /** The lines of a terminal's output; a style goes on over the end of a line. */
 function runsOf(output: string): Run[][] {
