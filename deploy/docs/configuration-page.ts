@@ -1,5 +1,6 @@
 // docs/configuration.md, from the schema of the configuration; credentials and rules have pages of their own.
 import { jsonSchema } from '../../proxy/config/schema.ts'
+import { sectionExamples } from './configuration-examples.ts'
 
 /** What of JSON Schema the sections are made of. */
 interface Node {
@@ -27,7 +28,7 @@ One YAML file, read as a whole: \`postern check\` says what it means, or everyth
 
 **Reload**: \`postern run\` reads the file again when it changes, and on SIGHUP. What is wrong changes nothing and is told in log, metric and status. Requests under way end as they began; \`listen\`, \`identity\`, \`admin\` and \`records\` count from the next start.
 
-A small one, whole:
+A small one, whole; larger ones are in [deploy/examples](../deploy/examples/README.md):
 
 \`\`\`yaml
 version: 1
@@ -67,7 +68,11 @@ export function configurationPage(): string {
 
 function section(name: string, node: Node): string {
   const text = elsewhere[name]
-  const head = `## ${name}\n\n${node.description ?? ''}\n`
+  const example = sectionExamples[name]
+  const head = [
+    `## ${name}\n\n${node.description ?? ''}\n`,
+    ...(example === undefined ? [] : [`\`\`\`yaml\n${example}\`\`\`\n`]),
+  ].join('\n')
   if (text !== undefined) return `${head}\n${text}\n`
   if (node.oneOf === undefined) return `${head}\n${table(rowsOf(node, leading(node)))}`
   return [head, ...node.oneOf.map((form) => table(rowsOf(form, '')))].join('\n')

@@ -35,9 +35,21 @@ export interface ReadDocument {
 // Bounds on what a few bytes can be blown up to, by aliases and by nesting.
 export const maxValues = 100_000
 export const maxDepth = 64
+// Brackets in text and comments count here, too, and need not be closed.
+const manyBrackets = 10_000
 
 /** Never throws: what is wrong comes back as faults. */
 export function readDocument(text: string): ReadDocument {
+  const bomb = deepBracket(text)
+  if (bomb !== undefined) {
+    const range: Range = [bomb, bomb + 1]
+    return {
+      data: null,
+      root: { range, entries: none },
+      faults: [{ range, path: [], message: tooDeep }],
+      usable: false,
+    }
+  }
   const document = parseDocument(text, {
     version: '1.2',
     schema: 'core',
@@ -56,6 +68,18 @@ export function readDocument(text: string): ReadDocument {
   const { value, place } = reader.read(document.contents, [])
   if (value === null && reader.usable) reader.unusable([0, 0], [], 'the file is empty')
   return { data: value, root: place, faults: reader.faults, usable: reader.usable }
+}
+
+/** Where more brackets are open than any file has in earnest: the package would take seconds to find that out. */
+function deepBracket(text: string): number | undefined {
+  let open = 0
+  for (let at = 0; at < text.length; at++) {
+    const character = text.charCodeAt(at)
+    if (character === 0x5b || character === 0x7b) open++
+    else if (character === 0x5d || character === 0x7d) open--
+    if (open > manyBrackets) return at
+  }
+  return undefined
 }
 
 function messageOf(error: YAMLError): string {

@@ -30,6 +30,9 @@ export interface Shown {
   readonly excerpt: string
 }
 
+/** Whoever has this many problems has another one. */
+export const shownAtMost = 100
+
 /** A configuration that cannot be used, with everything that is wrong with it. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'

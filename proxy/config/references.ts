@@ -3,7 +3,7 @@
 import * as z from 'zod'
 import { checkRuleNames } from '../../policy/settings.ts'
 import { nearest, oneOf } from './nearest.ts'
-import type { Mistake } from './problems.ts'
+import { type Mistake, shownAtMost } from './problems.ts'
 import { entriesOf, itemsOf, member, textOf } from './shape.ts'
 
 type Path = readonly string[]
@@ -64,14 +64,19 @@ export function wrongReferences(data: unknown): Mistake[] {
 }
 
 function unknownNames(kind: string, mentioned: readonly Mention[], known: readonly string[]): Mistake[] {
-  return mentioned
-    .filter(({ name }) => !known.includes(name))
-    .map(({ name, path }) => ({
-      path,
-      message: `there is no ${kind} of this name`,
-      expected: oneOf(known),
-      nearest: nearest(name, known),
-    }))
+  const names = new Set(known)
+  return (
+    mentioned
+      .filter(({ name }) => !names.has(name))
+      // No more are shown, and looking for the nearest name takes a while where there are thousands.
+      .slice(0, shownAtMost)
+      .map(({ name, path }) => ({
+        path,
+        message: `there is no ${kind} of this name`,
+        expected: oneOf(known),
+        nearest: nearest(name, known),
+      }))
+  )
 }
 
 function repeated(listeners: unknown, key: 'name' | 'address'): Mistake[] {

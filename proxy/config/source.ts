@@ -1,11 +1,9 @@
 // The text of a configuration file, for telling where in it something is wrong.
 import type { Place, Range } from './document.ts'
-import { ConfigError, type Mistake, type Problem, printable, type Shown, sentence } from './problems.ts'
+import { ConfigError, type Mistake, type Problem, printable, type Shown, sentence, shownAtMost } from './problems.ts'
 
 /** Without a range it is looked for by its path. */
 type Placed = Mistake & { readonly range?: Range }
-
-const shownAtMost = 100
 
 export class Source {
   readonly #file: string

@@ -1,0 +1,104 @@
+// An example for each section in docs/configuration.md. Behind `version` and `trustDomain` each is a whole configuration; a test loads it.
+
+export const sectionExamples: Readonly<Record<string, string>> = {
+  identity: `identity:
+  source: files
+  certificate: svid/svid.pem
+  key: svid/svid_key.pem
+  bundles:
+    acme.example: svid/svid_bundle.pem
+`,
+  listen: `listen:
+  # Processes of this machine: user 1001 is the researcher, user 1002 the clerk, any other is nobody.
+  - name: local
+    address: 127.0.0.1:15001
+    accept: http-proxy
+    callers: [kernel]
+    uids:
+      1001: spiffe://acme.example/researcher
+      1002: spiffe://acme.example/clerk
+  # The same on a socket, for whoever can open it.
+  - name: socket
+    address: unix:///run/postern/agents.sock
+    accept: http-proxy
+    callers: [kernel]
+    agent: spiffe://acme.example/clerk
+  # Other machines, each with its X509-SVID.
+  - name: mesh
+    address: "[::]:15002"
+    accept: https-proxy
+    callers: [x509-svid]
+
+identity: { source: files, bundles: { acme.example: svid_bundle.pem } }
+`,
+  trust: `trust: { directory: /run/postern }
+`,
+  admin: `admin:
+  socket: /run/postern/admin.sock
+  metrics: 0.0.0.0:15020
+  hosts: [postern.agents.svc]
+`,
+  resolve: `resolve:
+  registry.acme.example: [10.7.0.12, "fd12::7"]
+
+destinations:
+  registry:
+    hosts: [registry.acme.example]
+    addresses: [10.7.0.12, "fd12::7"]       # the guard wants to know, too
+`,
+  destinations: `destinations:
+  crm:
+    hosts: [api.crm.example]                # https, port 443, public addresses only
+  search:
+    hosts: ["*.search.acme.example"]        # below it, not search.acme.example itself
+    addresses: [10.20.0.0/16]
+    ca: [internal-ca.pem]
+    timeouts: { headers: 2m }
+  model-here:
+    hosts: [localhost]
+    protocol: http                          # in clear, which is for this machine alone
+    ports: [11434]
+    addresses: [127.0.0.0/8, "::1"]
+  database:
+    hosts: [db.acme.example]
+    protocol: opaque                        # not HTTP: allowed or not, no more
+    ports: [5432]
+    addresses: [10.30.4.7]
+`,
+  credentials: `credentials:
+  crm-token:
+    kind: oauth2-client-credentials
+    issuer: https://login.acme.example
+    client: { id: postern, auth: client_secret_basic, secret: "\${file:secrets/crm-client}" }
+    scopes: [contacts.read]
+    for: [crm]
+
+destinations:
+  crm: { hosts: [api.crm.example] }
+`,
+  rules: `rules:
+  - name: contacts-are-kept
+    deny: { to: crm, methods: [DELETE] }
+  - name: researcher-reads-contacts
+    allow:
+      agents: [spiffe://acme.example/researcher]
+      to: crm
+      methods: [GET]
+      paths: [/v1/contacts, /v1/contacts/**]
+    use: crm-key
+    inject: { header: X-Api-Key }
+    limit: 60/minute per agent
+
+destinations:
+  crm: { hosts: [api.crm.example] }
+credentials:
+  crm-key: { kind: file, path: secrets/crm-key, for: [crm] }
+`,
+  records: `records:
+  to: /var/log/postern/records.jsonl
+  durability: intent
+  fingerprintKey: "\${file:secrets/fingerprint-key}"
+`,
+  exec: `exec: { agent: spiffe://acme.example/coder }
+`,
+}
