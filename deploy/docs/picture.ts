@@ -35,7 +35,7 @@ const sheet = `
 const escapes: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;' }
 /** Runs of spaces are kept as no-break spaces, since not every viewer knows `white-space`. */
 const escaped = (text: string) =>
-  text.replace(/[&<>]/g, (sign) => escapes[sign] ?? sign).replace(/^ | {2,}/g, (run) => '\u00a0'.repeat(run.length))
+  text.replace(/[&<>]/g, (sign) => escapes[sign] ?? sign).replace(/^ +| {2,}/g, (run) => '\u00a0'.repeat(run.length))
 
 /** The lines of a terminal's output; a style goes on over the end of a line. */
 function runsOf(output: string): Run[][] {
