@@ -113,9 +113,10 @@ async function renewed(
   signal: AbortSignal,
 ): Promise<Credentialed | undefined> {
   const { lease, body } = injected
-  // A body has been used up; a request with one cannot be sent again.
-  if (answer.status !== 401 || lease === undefined || body !== undefined) return undefined
-  if (!way.credentials.refused(lease, needOf(injected))) return undefined
+  if (answer.status !== 401 || lease === undefined) return undefined
+  const another = way.credentials.refused(lease, needOf(injected))
+  // A body has been used up, so a request with one cannot be sent again; the next one will have another credential.
+  if (!another || body !== undefined) return undefined
   try {
     const fresh = await obtain(injected, way.credentials, signal)
     // A source that gives the same again has nothing better to offer.

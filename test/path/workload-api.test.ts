@@ -1,0 +1,186 @@
+// A proxy whose identity comes from a Workload API: not ready without, rotated under load, taken back at once.
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { connect } from 'node:tls'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { EmbeddedAuthority } from '../../certs/embedded-authority.ts'
+import { certificatePem } from '../../certs/pem.ts'
+import type { X509Svid } from '../../certs/source.ts'
+import { parseSpiffeId, parseTrustDomain } from '../../certs/spiffe-id.ts'
+import { WorkloadApiServer } from '../../certs/workload-api/server.ts'
+import { WorkloadApiSource } from '../../certs/workload-api/source.ts'
+import { openGate, type TestGate } from '../support/gate.ts'
+import {
+  failure,
+  type ScriptedWorkloadApi,
+  scriptedWorkloadApi,
+  svidMessage,
+  x509Message,
+} from '../support/workload-api.ts'
+
+const trustDomain = parseTrustDomain('acme.example')
+const postern = parseSpiffeId('spiffe://acme.example/postern')
+const agent = parseSpiffeId('spiffe://acme.example/agent')
+
+const listener = `listen:
+  - { name: mesh, address: "127.0.0.1:0", accept: https-proxy, callers: [x509-svid] }
+admin: { metrics: "127.0.0.1:0" }
+`
+
+/** A request of an agent; the proxy has no rules, and says so to whoever it knows. */
+async function ask(port: number, svid?: X509Svid): Promise<{ presented: Buffer; reason: string }> {
+  const socket = connect({
+    host: '127.0.0.1',
+    port,
+    minVersion: 'TLSv1.3',
+    // Which certificate is shown is what the tests are about.
+    rejectUnauthorized: false,
+    ...(svid && {
+      cert: svid.chain.map(certificatePem).join(''),
+      key: svid.key.export({ type: 'pkcs8', format: 'pem' }),
+    }),
+  })
+  try {
+    await once(socket, 'secureConnect')
+    const presented = socket.getPeerCertificate().raw
+    socket.write('GET http://api.example/ HTTP/1.1\r\nhost: api.example\r\nconnection: close\r\n\r\n')
+    let text = ''
+    for await (const chunk of socket) text += chunk
+    return { presented, reason: /"reason":"(\w+)"/.exec(text)?.[1] ?? text }
+  } finally {
+    socket.destroy()
+  }
+}
+
+async function readiness({ gate }: TestGate): Promise<{ status: number; why: string | undefined }> {
+  const response = await fetch(`http://127.0.0.1:${gate.metricsPort}/readyz`)
+  const { reasons } = (await response.json()) as { reasons: { check: string; why: string }[] }
+  return { status: response.status, why: reasons.find(({ check }) => check === 'identity')?.why }
+}
+
+async function gateOn(api: Pick<ScriptedWorkloadApi, 'path'>): Promise<TestGate> {
+  const opened = await openGate(`identity: { source: workload-api, socket: "unix://${api.path}" }\n${listener}`)
+  onTestFinished(() => opened[Symbol.asyncDispose]())
+  return opened
+}
+
+test('PermissionDenied: not ready, no handshake shows the old identity; given again, all is well', async () => {
+  const api = await scriptedWorkloadApi()
+  api.x509 = (stream) => stream.write(x509Message())
+  const gate = await gateOn(api)
+  expect(await readiness(gate)).toEqual({ status: 200, why: undefined })
+  expect((await ask(gate.port('mesh'))).reason).toBe('svid_missing')
+
+  api.x509 = (stream) => stream.emit('error', failure(7, 'no identity issued'))
+  api.fail(7, 'no identity issued')
+  await vi.waitFor(async () =>
+    expect(await readiness(gate)).toEqual({ status: 503, why: expect.stringContaining('permission denied') }),
+  )
+  await expect(ask(gate.port('mesh'))).rejects.toThrow(/handshake failure/)
+
+  const next = svidMessage()
+  api.x509 = (stream) => stream.write(x509Message([next]))
+  await vi.waitFor(async () => expect((await readiness(gate)).status).toBe(200), 5_000)
+  expect((await ask(gate.port('mesh'))).presented).toEqual(next.certificates)
+})
+
+test('without an answer it starts and is not ready; the first SVID makes it so', async () => {
+  const api = await scriptedWorkloadApi()
+  const gate = await gateOn(api)
+  expect(await readiness(gate)).toEqual({ status: 503, why: 'the Workload API has not answered yet' })
+  await expect(ask(gate.port('mesh'))).rejects.toThrow(/handshake failure/)
+  await vi.waitFor(() => expect(api.opened.x509).toBe(1))
+  api.send(x509Message())
+  await vi.waitFor(async () => expect((await readiness(gate)).status).toBe(200))
+  expect((await ask(gate.port('mesh'))).reason).toBe('svid_missing')
+})
+
+test('rotated every 100 ms under load, and through a restart of the server: no handshake fails, the newest SVID is seen, memory is flat', {
+  timeout: 60_000,
+}, async () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const folder = await mkdtemp(join(tmpdir(), 'postern-rotation-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'api.sock')
+  const authority = new EmbeddedAuthority({ trustDomain, now: Date.now })
+  const serve = async () => {
+    const server = await WorkloadApiServer.open({ authority, path, peerOf: () => ({ uid: 1 }), now: Date.now })
+    server.register([{ id: postern, uid: 1 }])
+    return server
+  }
+  let server = await serve()
+  onTestFinished(() => server.close())
+  const gate = await gateOn({ path })
+  const observer = await WorkloadApiSource.open({
+    address: { kind: 'unix', path },
+    trustDomain,
+    now: Date.now,
+    onProblem: () => {},
+  })
+  onTestFinished(() => observer.close())
+  const svid = authority.issue(agent)
+
+  const seen = new Set<string>()
+  const load = async (milliseconds: number) => {
+    const rotation = setInterval(() => server.renew(), 100)
+    const until = performance.now() + milliseconds
+    let handshakes = 0
+    const agentAtWork = async () => {
+      for (; performance.now() < until; handshakes++) {
+        const { presented, reason } = await ask(gate.port('mesh'), svid)
+        expect(reason).toBe('no_rule')
+        seen.add(presented.toString('base64'))
+      }
+    }
+    try {
+      await Promise.all([agentAtWork(), agentAtWork()])
+    } finally {
+      clearInterval(rotation)
+    }
+    return handshakes
+  }
+  const newest = () =>
+    vi.waitFor(
+      async () =>
+        expect((await ask(gate.port('mesh'), svid)).presented).toEqual(Buffer.from(observer.svid().chain[0] ?? [])),
+      5_000,
+    )
+
+  await load(1_500)
+  collect()
+  const before = process.memoryUsage().heapUsed
+  seen.clear()
+  const handshakes = await load(3_000)
+  expect(seen.size).toBeGreaterThan(10)
+  await newest()
+  collect()
+  const grown = process.memoryUsage().heapUsed - before
+  console.log(`${handshakes} handshakes, ${seen.size} SVIDs, heap ${(grown / 1e6).toFixed(1)} MB more`)
+  expect(grown).toBeLessThan(6e6)
+
+  authority.rotate()
+  await newest()
+  const kept = observer.svid()
+  await server.close()
+  expect((await ask(gate.port('mesh'), svid)).presented).toEqual(Buffer.from(kept.chain[0] ?? []))
+  server = await serve()
+  await vi.waitFor(() => expect(observer.svid()).not.toBe(kept), 5_000)
+  await newest()
+})
+
+test('a socket that only the environment names', async () => {
+  const api = await scriptedWorkloadApi()
+  api.x509 = (stream) => stream.write(x509Message())
+  const environment = { SPIFFE_ENDPOINT_SOCKET: `unix://${api.path}` }
+  const gate = await openGate(`identity: { source: workload-api }\n${listener}`, { environment })
+  onTestFinished(() => gate[Symbol.asyncDispose]())
+  expect((await readiness(gate)).status).toBe(200)
+  await expect(openGate(`identity: { source: workload-api }\n${listener}`)).rejects.toThrow(
+    'neither socket nor SPIFFE_ENDPOINT_SOCKET',
+  )
+})
