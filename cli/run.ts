@@ -61,7 +61,10 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
       },
     })
     const watching = watch
-    gate = await open(watch.current, { environment: process.env, log, file, reload: () => watching.reload() })
+    const first = watch.current
+    gate = await open(first, { environment: process.env, log, file, reload: () => watching.reload() })
+    // It may have changed while the house was being put together.
+    if (watch.current !== first) gate.reload(watch.current)
     for (const [name, address] of gate.addresses) {
       log.info({ listener: name, ...address }, 'listening')
     }

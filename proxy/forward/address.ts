@@ -1,6 +1,8 @@
 // Tells whether an address may be connected to. Pure: no name is resolved here, nothing is remembered.
 import { BlockList, isIPv4, isIPv6, SocketAddress } from 'node:net'
 
+type Family = 'ipv4' | 'ipv6'
+
 export type Verdict = { readonly allowed: true } | { readonly allowed: false; readonly range: string }
 
 /** Why an address is not an ordinary public one: IANA special-purpose registries (RFC 6890), by name for the record. */
@@ -80,12 +82,14 @@ const metadataList = blockList(metadata)
 
 /** Ranges that a destination means. A metadata address counts as meant only when it is listed by itself. */
 export class AllowedRanges {
-  readonly #ranges: BlockList
+  /** A list for each family: Node's own finds an IPv4 address in the IPv6 range that holds its mapped form, such as `::/64`. */
+  readonly #ranges: Readonly<Record<Family, BlockList>>
   readonly #single: BlockList
 
   /** @param cidrs such as `10.20.0.0/16`, `fd12::/48`, `169.254.169.254` */
   constructor(cidrs: readonly string[]) {
-    this.#ranges = blockList(cidrs)
+    const ipv6 = cidrs.filter((cidr) => cidr.includes(':'))
+    this.#ranges = { ipv4: blockList(cidrs.filter((cidr) => !cidr.includes(':'))), ipv6: blockList(ipv6) }
     this.#single = blockList(cidrs.filter((cidr) => !cidr.includes('/') || /^[^:]*\/32$|:.*\/128$/.test(cidr)))
   }
 
@@ -105,14 +109,14 @@ export class AllowedRanges {
 
   #judge(
     address: string,
-    family: 'ipv4' | 'ipv6',
+    family: Family,
     ranges: readonly { readonly list: BlockList; readonly name: string }[],
   ): Verdict {
     if (metadataList.check(address, family)) {
       return this.#single.check(address, family) ? { allowed: true } : { allowed: false, range: 'cloud metadata' }
     }
     const special = ranges.find(({ list }) => list.check(address, family))
-    if (special === undefined || this.#ranges.check(address, family)) return { allowed: true }
+    if (special === undefined || this.#ranges[family].check(address, family)) return { allowed: true }
     return { allowed: false, range: special.name }
   }
 }

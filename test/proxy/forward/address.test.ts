@@ -107,6 +107,13 @@ describe('a destination with ranges of its own', () => {
     expect(new AllowedRanges(['fd00:ec2::254/128']).verdict('fd00:ec2::254')).toEqual({ allowed: true })
   })
 
+  it('does not reach IPv4 addresses by an IPv6 range that holds their mapped forms', () => {
+    const ranges = new AllowedRanges(['::/64', '::ffff:0:0/96'])
+    expect(ranges.verdict('127.0.0.1')).toEqual({ allowed: false, range: 'loopback' })
+    expect(ranges.verdict('::ffff:127.0.0.1')).toEqual({ allowed: false, range: 'loopback' })
+    expect(ranges.verdict('::1')).toEqual({ allowed: true })
+  })
+
   it('is judged by the address inside a translated one, too', () => {
     expect(new AllowedRanges(['64:ff9b::/96']).verdict('64:ff9b::7f00:1')).toEqual({
       allowed: false,
