@@ -4,11 +4,15 @@ import { FileSource } from './file-source.ts'
 import type { IdentitySettings } from './settings.ts'
 import type { SvidSource } from './source.ts'
 import { parseSpiffeId, parseTrustDomain, type TrustDomain } from './spiffe-id.ts'
+import { parseWorkloadApiAddress } from './workload-api/address.ts'
+import { WorkloadApiSource } from './workload-api/source.ts'
 
 export interface OpenSourceOptions {
   readonly trustDomain: TrustDomain
   /** Epoch milliseconds. */
   readonly now: () => number
+  /** Where the Workload API is when the configuration does not say it: the content of SPIFFE_ENDPOINT_SOCKET. */
+  readonly endpoint?: string | undefined
   /** Told when the source cannot be read; it goes on with what it had. */
   readonly onProblem: (problem: Error) => void
 }
@@ -17,22 +21,43 @@ export interface OpenedSource {
   readonly source: SvidSource
   /** With the embedded source: what issues to others, such as the agents of a demonstration. */
   readonly authority: EmbeddedAuthority | undefined
+  /** Whether this process is meant to have an identity, so that it is not ready without. */
+  readonly needsIdentity: boolean
   close(): void
 }
 
-/** With the embedded source the own identity is `spiffe://<trust domain>/postern`. */
+/**
+ * With the Workload API it waits for the first answer, a few seconds at most: the source is then there without an identity.
+ * With the embedded source the own identity is `spiffe://<trust domain>/postern`.
+ * @throws Error when it is not said where the Workload API is
+ */
 export async function openSource(settings: IdentitySettings, options: OpenSourceOptions): Promise<OpenedSource> {
   switch (settings.source) {
+    case 'workload-api': {
+      const source = await openWorkloadApi(settings, options)
+      return { source, authority: undefined, needsIdentity: true, close: () => source.close() }
+    }
     case 'files': {
       const source = await openFiles(settings, options)
-      return { source, authority: undefined, close: () => source.close() }
+      const needsIdentity = settings.certificate !== undefined
+      return { source, authority: undefined, needsIdentity, close: () => source.close() }
     }
     case 'embedded': {
       const authority = new EmbeddedAuthority(options)
       const source = authority.sourceFor(parseSpiffeId(`spiffe://${options.trustDomain}/postern`))
-      return { source, authority, close: () => {} }
+      return { source, authority, needsIdentity: true, close: () => {} }
     }
   }
+}
+
+function openWorkloadApi(
+  { socket, hint }: Extract<IdentitySettings, { source: 'workload-api' }>,
+  { endpoint, trustDomain, now, onProblem }: OpenSourceOptions,
+): Promise<WorkloadApiSource> {
+  const address = socket ?? endpoint
+  if (address === undefined || address === '')
+    throw new Error('identity: neither socket nor SPIFFE_ENDPOINT_SOCKET says where the Workload API is')
+  return WorkloadApiSource.open({ address: parseWorkloadApiAddress(address), trustDomain, hint, now, onProblem })
 }
 
 function openFiles(

@@ -1,6 +1,7 @@
 // The section `identity` of the configuration: where the own identity, and the trust in others, comes from.
 import * as z from 'zod'
 import { parseTrustDomain } from './spiffe-id.ts'
+import { AddressError, parseWorkloadApiAddress } from './workload-api/address.ts'
 
 /** A path, made absolute by whoever loads the configuration. */
 const path = z.string().min(1, 'a path').meta({ format: 'path' })
@@ -12,6 +13,34 @@ const trustDomainName = z.string().refine((text) => {
     return false
   }
 }, 'the name of a trust domain, such as acme.example')
+
+const workloadApiAddress = z.string().superRefine((text, context) => {
+  try {
+    parseWorkloadApiAddress(text)
+  } catch (error) {
+    if (!(error instanceof AddressError)) throw error
+    const expected = 'unix:///path/of/socket, or tcp:// with an IP address and port'
+    context.addIssue({ code: 'custom', message: error.message, params: { expected } })
+  }
+})
+
+const workloadApi = z.strictObject({
+  source: z
+    .literal('workload-api')
+    .describe(
+      "The SPIFFE Workload API, such as that of SPIRE's agent: identity, trust in callers and JWT-SVIDs, all kept current by it.",
+    ),
+  socket: workloadApiAddress
+    .optional()
+    .describe(
+      'Where it is: `unix:///run/spire/agent.sock`, or `tcp://` with an IP address and port. Without it, what SPIFFE_ENDPOINT_SOCKET says. It sends private keys in the clear, so that TCP is for this machine only.',
+    ),
+  hint: z
+    .string()
+    .min(1, 'a hint')
+    .optional()
+    .describe('Which identity to use where it gives several. Without it, the first.'),
+})
 
 const files = z
   .strictObject({
@@ -41,7 +70,7 @@ const embedded = z.strictObject({
 })
 
 export const identitySchema = z
-  .discriminatedUnion('source', [files, embedded])
+  .discriminatedUnion('source', [workloadApi, files, embedded])
   .describe('Where the own SPIFFE identity comes from, and the roots that callers are verified against.')
 
 export type IdentitySettings = z.infer<typeof identitySchema>

@@ -20,6 +20,7 @@ import { processMetrics } from '../proxy/record/process-metrics.ts'
 import { Readiness } from '../proxy/record/readiness.ts'
 import { version } from './version.ts'
 import { attestorsOf } from './wire/attestors.ts'
+import { followIdentity } from './wire/identity.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openSink } from './wire/records.ts'
 import { leaveTrust } from './wire/trust.ts'
@@ -109,9 +110,15 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     (await openSource(config.identity, {
       trustDomain: config.trustDomain,
       now,
-      onProblem: (problem) => log.warn({ err: problem }, 'the identity cannot be read; the one before stays'),
+      endpoint: environment.SPIFFE_ENDPOINT_SOCKET,
+      onProblem: (problem) => log.warn({ err: problem }, 'the source of the identity has a problem'),
     }))
-  closing.push(() => identity?.close())
+  const identityFollowed = new AbortController()
+  closing.push(() => {
+    identityFollowed.abort()
+    identity?.close()
+  })
+  if (identity?.needsIdentity) followIdentity(identity.source, readiness, identityFollowed.signal)
 
   metrics.svidExpiry.from(() => expiryOf(identity?.source))
 

@@ -2,7 +2,7 @@
 import { networkInterfaces } from 'node:os'
 import type { TlsOptions } from 'node:tls'
 import { certificatePem } from '../../certs/pem.ts'
-import type { SvidSource } from '../../certs/source.ts'
+import type { SvidSource, X509Svid } from '../../certs/source.ts'
 import type { Leaves } from '../../proxy/capture/connect.ts'
 import { type Doors, Listener } from '../../proxy/capture/listener.ts'
 import type { ListenAddress, ListenSettings } from '../../proxy/capture/settings.ts'
@@ -71,13 +71,23 @@ async function follow(listeners: readonly Listener[], { svids, log }: Surroundin
   }
 }
 
-/** @throws when there is no identity to show */
+/** Without an identity (yet, or any more) nothing is shown, and every handshake fails until one comes. */
 function presented(svids: SvidSource | undefined): TlsOptions {
   if (svids === undefined) throw new Error('an https-proxy listener needs the section identity')
-  const { chain, key } = svids.svid()
+  const svid = held(svids)
+  if (svid === undefined) return {}
   return {
-    cert: chain.map(certificatePem).join(''),
-    key: key.export({ type: 'pkcs8', format: 'pem' }),
+    cert: svid.chain.map(certificatePem).join(''),
+    key: svid.key.export({ type: 'pkcs8', format: 'pem' }),
+  }
+}
+
+/** Why there is none is for readiness to say. */
+function held(svids: SvidSource): X509Svid | undefined {
+  try {
+    return svids.svid()
+  } catch {
+    return undefined
   }
 }
 

@@ -8,6 +8,7 @@ import { openSource } from '../../certs/open-source.ts'
 import { identitySchema } from '../../certs/settings.ts'
 import { parseTrustDomain } from '../../certs/spiffe-id.ts'
 import { makeAuthority } from '../support/pki.ts'
+import { scriptedWorkloadApi, x509Message } from '../support/workload-api.ts'
 
 const trustDomain = parseTrustDomain('acme.example')
 
@@ -18,6 +19,8 @@ describe('identitySchema', () => {
     ['an unknown key', { source: 'embedded', socket: 'x' }, ''],
     ['a certificate without its key', { source: 'files', certificate: 'svid.pem' }, 'key'],
     ['a key without its certificate', { source: 'files', key: 'svid_key.pem' }, 'key'],
+    ['a socket of no Workload API', { source: 'workload-api', socket: '/run/agent.sock' }, 'socket'],
+    ['an empty hint', { source: 'workload-api', hint: '' }, 'hint'],
     ['an empty path', { source: 'files', certificate: '', key: 'k' }, 'certificate'],
     ['a bundle of no trust domain', { source: 'files', bundles: { 'Acme.example': 'b.pem' } }, 'bundles.Acme.example'],
     ['a bundle named by an ID', { source: 'files', bundles: { 'spiffe://a': 'b.pem' } }, 'bundles.spiffe://a'],
@@ -27,9 +30,12 @@ describe('identitySchema', () => {
     expect(error?.issues.map(({ path }) => path.join('.'))).toEqual([where])
   })
 
-  test('takes files with and without an identity, and the embedded authority', () => {
+  test('takes files with and without an identity, the Workload API, and the embedded authority', () => {
     expect(identitySchema.parse({ source: 'embedded' })).toEqual({ source: 'embedded' })
     expect(identitySchema.parse({ source: 'files' })).toEqual({ source: 'files', bundles: {} })
+    expect(identitySchema.parse({ source: 'workload-api' })).toEqual({ source: 'workload-api' })
+    const there = { source: 'workload-api', socket: 'unix:///run/spire/agent.sock', hint: 'internal' }
+    expect(identitySchema.parse(there)).toEqual(there)
     const whole = { source: 'files', certificate: 'c', key: 'k', bundles: { 'acme.example': 'b' } }
     expect(identitySchema.parse(whole)).toEqual(whole)
   })
@@ -37,7 +43,7 @@ describe('identitySchema', () => {
   test('describes each key for the reference', () => {
     const { oneOf, anyOf } = z.toJSONSchema(identitySchema, { io: 'input' })
     const properties = (oneOf ?? anyOf ?? []).flatMap(({ properties }) => Object.values(properties ?? {}))
-    expect(properties.length).toBe(5)
+    expect(properties.length).toBe(8)
     for (const property of properties) expect(property).toHaveProperty('description')
   })
 })
@@ -61,5 +67,28 @@ describe('openSource', () => {
     onTestFinished(close)
     expect(source.bundle(trustDomain)?.x509Authorities).toHaveLength(1)
     expect(authority).toBeUndefined()
+  })
+
+  test('workload-api: the socket of the configuration before that of the environment', async () => {
+    const api = await scriptedWorkloadApi()
+    api.x509 = (stream) => stream.write(x509Message())
+    const here = `unix://${api.path}`
+    for (const [settings, endpoint] of [
+      [{ source: 'workload-api', socket: here }, 'unix:///nowhere'],
+      [{ source: 'workload-api' }, here],
+    ] as const) {
+      const { source, needsIdentity, close } = await openSource(settings, { ...options, endpoint })
+      onTestFinished(close)
+      expect(source.svid().id).toBe('spiffe://acme.example/postern')
+      expect(needsIdentity).toBe(true)
+    }
+  })
+
+  test.each([
+    ['nothing', undefined, 'neither socket nor SPIFFE_ENDPOINT_SOCKET'],
+    ['an empty variable', '', 'neither socket nor SPIFFE_ENDPOINT_SOCKET'],
+    ['a path', '/run/agent.sock', 'not the address of a Workload API'],
+  ])('workload-api: %s says where it is', async (_, endpoint, reason) => {
+    await expect(openSource({ source: 'workload-api' }, { ...options, endpoint })).rejects.toThrow(reason)
   })
 })
