@@ -31,6 +31,7 @@ const scenarios = {
 
 const whole: Pace = {
   rounds: 15,
+  settle: 6,
   warmup: 0.5,
   seconds: 1,
   streams: 1000,
@@ -39,7 +40,16 @@ const whole: Pace = {
   starts: 5,
 }
 
-const short: Pace = { ...whole, rounds: 5, warmup: 0.3, seconds: 0.6, streams: 300, bodyBytes: 2 ** 27, starts: 2 }
+const short: Pace = {
+  ...whole,
+  rounds: 5,
+  settle: 4,
+  warmup: 0.3,
+  seconds: 0.6,
+  streams: 300,
+  bodyBytes: 2 ** 27,
+  starts: 2,
+}
 
 const { values } = parseArgs({
   options: {

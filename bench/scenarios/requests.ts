@@ -25,6 +25,8 @@ export function requests(name: string, path: string, connections: number): Scena
         for (const subject of subjects) contestants.push(await contest.enter(subject))
         const taken = new Map<string, Taken>(contestants.map((one) => [one.name, nothingYet()]))
         const way = { path, connections }
+        for (const one of contestants)
+          await addThroughput(contest, one, way, { ...pace, seconds: pace.settle }, nothingYet())
         await eachRound(pace.rounds, contestants, taken, (one, into) => addThroughput(contest, one, way, pace, into))
         const rates = halfLoads(taken)
         await eachRound(pace.rounds, contestants, taken, (one, into) =>

@@ -5,7 +5,9 @@ import type { Subject } from '../subjects/subject.ts'
 /** How long and how much. */
 export interface Pace {
   readonly rounds: number
-  /** Seconds. */
+  /** Seconds under load before the first round, so that what is compared is compiled. */
+  readonly settle: number
+  /** Seconds before each measurement. */
   readonly warmup: number
   /** Seconds of each measurement. */
   readonly seconds: number

@@ -49,6 +49,8 @@ export function acceptConnects(take: (socket: Socket) => void): void {
       return undefined
     })
   })
+  // An orderly exit, so that a profile is written.
+  process.once('SIGTERM', () => process.exit(0))
   server.listen(Number(process.env.BENCH_PORT), '127.0.0.1', 4096)
 }
 

@@ -1,7 +1,7 @@
 // A token in Proxy-Authorization, alone and beside the kernel's word: what is refused, and why.
 import { describe, expect, it } from 'vitest'
 import { EmbeddedAuthority } from '../../../certs/embedded-authority.ts'
-import { leeway } from '../../../certs/jwt-svid/validate.ts'
+import { leeway } from '../../../certs/jwt-svid/claims.ts'
 import { parseSpiffeId, parseTrustDomain, type SpiffeId } from '../../../certs/spiffe-id.ts'
 import type { Caller, Connection } from '../../../proxy/exchange.ts'
 import { callerOf } from '../../../proxy/identify/identify.ts'

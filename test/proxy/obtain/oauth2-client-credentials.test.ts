@@ -285,7 +285,11 @@ it('tells the scope that was granted, where it is narrower', async () => {
 describe('behind the address guard of the upstreams', () => {
   const client = { id: 'basic', auth: 'client_secret_basic', secret: '${env:BASIC}' }
   const dispatcher: Surroundings['dispatcher'] = (connection) =>
-    guardedDispatcher({ ...connection, patience: 2_000 }, createResolver(() => ({})), () => false)
+    guardedDispatcher(
+      { ...connection, patience: 2_000 },
+      createResolver(() => ({})),
+      () => false,
+    )
 
   it('a token server at a private address that nobody named is not connected to', async () => {
     const refusal = await refusalOf(obtain({ client }, { dispatcher }))
