@@ -17,6 +17,8 @@ export interface TestGate extends AsyncDisposable {
   readonly folder: string
   /** Records so far; waits until there are `count` of them. */
   records(count: number): Promise<readonly AuditRecord[]>
+  /** The record of one request; waits until it is there. @param id as the agent was told it */
+  record(id: string | undefined): Promise<AuditRecord>
   /** Everything that it told its operator. */
   readonly log: () => string
 }
@@ -66,6 +68,12 @@ export async function openGate(
       }, 5_000)
       return read()
     },
+    record: (id) =>
+      vi.waitFor(async () => {
+        const found = (await read()).find((record) => record.id === id)
+        if (found === undefined) throw new Error(`no record of ${id}`)
+        return found
+      }, 5_000),
     async [Symbol.asyncDispose]() {
       await gate.close('test over')
       await rm(folder, { recursive: true, force: true })
