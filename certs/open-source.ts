@@ -2,10 +2,11 @@
 import { EmbeddedAuthority } from './embedded-authority.ts'
 import { FileSource } from './file-source.ts'
 import type { IdentitySettings } from './settings.ts'
-import type { SvidSource } from './source.ts'
+import type { SvidSource, TrustBundle } from './source.ts'
 import { parseSpiffeId, parseTrustDomain, type TrustDomain } from './spiffe-id.ts'
 import { parseWorkloadApiAddress } from './workload-api/address.ts'
 import { WorkloadApiSource } from './workload-api/source.ts'
+import type { WorkloadIdentity } from './workload-api/x509-context.ts'
 
 export interface OpenSourceOptions {
   readonly trustDomain: TrustDomain
@@ -17,12 +18,19 @@ export interface OpenSourceOptions {
   readonly onProblem: (problem: Error) => void
 }
 
+export interface SourceContents {
+  readonly identities: readonly WorkloadIdentity[]
+  readonly bundles: readonly TrustBundle[]
+}
+
 export interface OpenedSource {
   readonly source: SvidSource
   /** With the embedded source: what issues to others, such as the agents of a demonstration. */
   readonly authority: EmbeddedAuthority | undefined
   /** Whether this process is meant to have an identity, so that it is not ready without. */
   readonly needsIdentity: boolean
+  /** All that the source gives now, the identity in use first. */
+  contents(): SourceContents
   close(): void
 }
 
@@ -35,17 +43,21 @@ export async function openSource(settings: IdentitySettings, options: OpenSource
   switch (settings.source) {
     case 'workload-api': {
       const source = await openWorkloadApi(settings, options)
-      return { source, authority: undefined, needsIdentity: true, close: () => source.close() }
+      const contents = () => ({ identities: source.identities, bundles: source.bundles })
+      return { source, authority: undefined, needsIdentity: true, contents, close: () => source.close() }
     }
     case 'files': {
       const source = await openFiles(settings, options)
       const needsIdentity = settings.certificate !== undefined
-      return { source, authority: undefined, needsIdentity, close: () => source.close() }
+      const domains = Object.keys(settings.bundles).map(parseTrustDomain)
+      const contents = () => contentsOf(source, domains)
+      return { source, authority: undefined, needsIdentity, contents, close: () => source.close() }
     }
     case 'embedded': {
       const authority = new EmbeddedAuthority(options)
       const source = authority.sourceFor(parseSpiffeId(`spiffe://${options.trustDomain}/postern`))
-      return { source, authority, needsIdentity: true, close: () => {} }
+      const contents = () => contentsOf(source, [options.trustDomain])
+      return { source, authority, needsIdentity: true, contents, close: () => {} }
     }
   }
 }
@@ -69,4 +81,16 @@ function openFiles(
     identity: certificate === undefined || key === undefined ? undefined : { certificate, key },
     bundles: new Map(Object.entries(bundles).map(([domain, path]) => [parseTrustDomain(domain), path])),
   })
+}
+
+function contentsOf(source: SvidSource, domains: readonly TrustDomain[]): SourceContents {
+  return { identities: identitiesOf(source), bundles: domains.flatMap((domain) => source.bundle(domain) ?? []) }
+}
+
+function identitiesOf(source: SvidSource): readonly WorkloadIdentity[] {
+  try {
+    return [{ svid: source.svid(), hint: '' }]
+  } catch {
+    return []
+  }
 }

@@ -37,6 +37,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'let a running proxy read its configuration again',
     load: async () => (await import('./status.ts')).reloadCommand(),
   },
+  identity: {
+    summary: 'show the SPIFFE identity that this process would get',
+    load: async () => (await import('./identity.ts')).identityCommand(),
+  },
   demo: {
     summary: 'show on this machine what Postern does, and check each claim',
     load: async () => (await import('./demo.ts')).demoCommand(),

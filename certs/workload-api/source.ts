@@ -87,9 +87,11 @@ export class WorkloadApiSource implements SvidSource {
     return await this.#jwtSvids.token(audience, id)
   }
 
-  /** All that the API gives this process, the default first; empty when it gives nothing. */
+  /** All that the API gives this process, the one in use first; empty when it gives nothing. */
   get identities(): readonly WorkloadIdentity[] {
-    return this.#context?.identities ?? []
+    const { hint } = this.#options
+    const all = this.#context?.identities ?? []
+    return hint === undefined ? all : all.toSorted((one, other) => rank(one, hint) - rank(other, hint))
   }
 
   /** Every bundle, the own domain's included. */
@@ -183,6 +185,8 @@ function chosen({ identities }: X509Context, hint: string | undefined): Workload
   if (found === undefined) throw new Error(`the Workload API gives no identity with the hint ${hint}`)
   return found
 }
+
+const rank = (identity: WorkloadIdentity, hint: string) => (identity.hint === hint ? 0 : 1)
 
 const isUnavailable = ({ cause }: Error) => cause instanceof CallError && cause.status === status.unavailable
 

@@ -1,5 +1,10 @@
-// Whether there is an identity to show: readiness says it, and says why not.
+// The identity of this process: readiness says whether there is one, and people can look at it.
+import { openSource, type SourceContents } from '../../certs/open-source.ts'
+import type { IdentitySettings } from '../../certs/settings.ts'
 import type { SvidSource } from '../../certs/source.ts'
+import type { TrustDomain } from '../../certs/spiffe-id.ts'
+import { parseWorkloadApiAddress } from '../../certs/workload-api/address.ts'
+import { WorkloadApiSource } from '../../certs/workload-api/source.ts'
 import type { Readiness } from '../../proxy/record/readiness.ts'
 
 const check = 'identity'
@@ -20,4 +25,56 @@ export function followIdentity(source: SvidSource, readiness: Readiness, signal:
   void (async () => {
     for await (const _ of updates) look()
   })()
+}
+
+/** A Workload API of whatever trust domain, or what a configuration says. */
+export type IdentityPlace =
+  | { readonly socket: string }
+  | { readonly settings: IdentitySettings; readonly trustDomain: TrustDomain; readonly endpoint: string | undefined }
+
+/** The keys for JWT-SVIDs come on a stream of their own; milliseconds that they may come later. */
+const keysWithin = 1_000
+
+/**
+ * What this process would get now, and what went wrong on the way.
+ * @throws when it is not said, or wrongly, where the source is
+ */
+export async function lookAtIdentity(
+  place: IdentityPlace,
+  now: () => number,
+): Promise<{ contents: SourceContents; problems: readonly string[] }> {
+  const problems: string[] = []
+  const onProblem = ({ message }: Error) => void problems.push(message)
+  const { source, contents, close } = await openPlace(place, now, onProblem)
+  try {
+    const isWaitingForKeys = () => contents().bundles.some(({ jwtAuthorities }) => jwtAuthorities === undefined)
+    const updates = source.updates(AbortSignal.timeout(keysWithin))
+    if (source instanceof WorkloadApiSource && isWaitingForKeys()) {
+      for await (const _ of updates) if (!isWaitingForKeys()) break
+    }
+    return { contents: contents(), problems }
+  } finally {
+    close()
+  }
+}
+
+interface Looked {
+  readonly source: SvidSource
+  contents(): SourceContents
+  close(): void
+}
+
+async function openPlace(
+  place: IdentityPlace,
+  now: () => number,
+  onProblem: (problem: Error) => void,
+): Promise<Looked> {
+  if ('settings' in place) return await openSource(place.settings, { ...place, now, onProblem })
+  const address = parseWorkloadApiAddress(place.socket)
+  const source = await WorkloadApiSource.open({ address, trustDomain: undefined, now, onProblem })
+  return {
+    source,
+    contents: () => ({ identities: source.identities, bundles: source.bundles }),
+    close: () => source.close(),
+  }
 }

@@ -9,6 +9,7 @@ import { parse } from 'yaml'
 import { checkCommand } from '../../cli/check.ts'
 import { demoCommand } from '../../cli/demo.ts'
 import { execCommand } from '../../cli/exec.ts'
+import { identityCommand } from '../../cli/identity.ts'
 import { logsCommand } from '../../cli/logs.ts'
 import { policyCommand } from '../../cli/policy.ts'
 import { runCommand } from '../../cli/run.ts'
@@ -65,6 +66,7 @@ describe('the commands', () => {
     policyCommand(),
     logsCommand(),
     whyCommand(),
+    identityCommand(),
     demoCommand(),
   ]
 

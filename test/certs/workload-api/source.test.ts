@@ -237,7 +237,7 @@ describe('hints', () => {
     api.x509 = (stream) => stream.write(x509Message(both))
     const { source } = await opened(api, { hint: 'external' })
     expect(source.svid().id).toBe('spiffe://acme.example/external')
-    expect(source.identities.map(({ hint }) => hint)).toEqual(['internal', 'external'])
+    expect(source.identities.map(({ hint }) => hint)).toEqual(['external', 'internal'])
   })
 
   test('that are gone leave no identity, and not another one', async () => {
