@@ -72,7 +72,12 @@ export class Listener {
         ? createTlsServer(mutual(options.tls), (socket) => this.#accept(socket))
         : createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
     this.#front.maxConnections = limits.connections
-    this.#front.on('tlsClientError', (_error, socket) => socket.destroy())
+    // Before a handshake too, so that whoever never ends one does not hold up our end.
+    this.#front.on('connection', (socket: Socket) => {
+      this.#open.add(socket)
+      socket.once('close', () => this.#open.delete(socket))
+    })
+    this.#front.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket))
     this.#http = createServer({
       maxHeaderSize: limits.headBytes,
       headersTimeout: limits.headMilliseconds,
@@ -145,11 +150,20 @@ export class Listener {
     const { name, accept, now, peerCredentials, onAccept } = this.#options
     onAccept?.()
     socket.on('error', () => socket.destroy())
-    this.#open.add(socket)
-    socket.once('close', () => this.#open.delete(socket))
     const facts = factsOf(socket, { id: requestId(now()), listener: name, accept, peerCredentials })
     this.#contexts.set(socket, { facts, tunnel: undefined })
     this.#http.emit('connection', socket)
+  }
+
+  #handshakeFailed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+    const { name, accept, now, peerCredentials } = this.#options
+    const refusal = refusalOfHandshake(error)
+    if (refusal !== undefined) {
+      const id = requestId(now())
+      const facts = factsOf(socket, { id, listener: name, accept, peerCredentials })
+      this.#fail(id, facts.connection(undefined), undefined, undefined, refusal)
+    }
+    socket.destroy()
   }
 
   #request(message: IncomingMessage, response: ServerResponse, onBody: (() => void) | undefined): void {
@@ -289,8 +303,18 @@ function mutual(tls: TlsOptions): TlsOptions {
     requestCert: true,
     rejectUnauthorized: false,
     secureOptions: constants.SSL_OP_NO_TICKET,
+    handshakeTimeout: limits.headMilliseconds,
     ALPNProtocols: ['http/1.1'],
   }
+}
+
+/** @returns undefined where nothing was asked: a connection that was opened and dropped, as probes do */
+function refusalOfHandshake(error: NodeJS.ErrnoException): Refusal | undefined {
+  const code = error.code ?? error.message
+  if (code === 'ECONNRESET') return undefined
+  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT')
+    return new Refusal('request_timeout', { detail: 'the TLS handshake took too long' })
+  return new Refusal('bad_request', { detail: `TLS handshake: ${code}`, cause: error })
 }
 
 /** @returns undefined where nothing was asked: a connection that was opened and dropped */
