@@ -1,10 +1,12 @@
 // Makes the source of identity that the configuration names.
+import type { Socket } from 'node:net'
 import { EmbeddedAuthority } from './embedded-authority.ts'
 import { FileSource } from './file-source.ts'
 import type { IdentitySettings } from './settings.ts'
 import type { SvidSource, TrustBundle } from './source.ts'
-import { parseSpiffeId, parseTrustDomain, type TrustDomain } from './spiffe-id.ts'
+import { parseSpiffeId, parseTrustDomain, type TrustDomain, trustDomainOf } from './spiffe-id.ts'
 import { parseWorkloadApiAddress } from './workload-api/address.ts'
+import { type Peer, WorkloadApiServer } from './workload-api/server.ts'
 import { WorkloadApiSource } from './workload-api/source.ts'
 import type { WorkloadIdentity } from './workload-api/x509-context.ts'
 
@@ -14,6 +16,8 @@ export interface OpenSourceOptions {
   readonly now: () => number
   /** Where the Workload API is when the configuration does not say it: the content of SPIFFE_ENDPOINT_SOCKET. */
   readonly endpoint?: string | undefined
+  /** The kernel's word on the peer of a UNIX socket; without it the embedded authority serves nobody. */
+  readonly peerOf?: ((socket: Socket) => Peer | undefined) | undefined
   /** Told when the source cannot be read; it goes on with what it had. */
   readonly onProblem: (problem: Error) => void
 }
@@ -31,7 +35,7 @@ export interface OpenedSource {
   readonly needsIdentity: boolean
   /** All that the source gives now, the identity in use first. */
   contents(): SourceContents
-  close(): void
+  close(): Promise<void>
 }
 
 /**
@@ -44,20 +48,21 @@ export async function openSource(settings: IdentitySettings, options: OpenSource
     case 'workload-api': {
       const source = await openWorkloadApi(settings, options)
       const contents = () => ({ identities: source.identities, bundles: source.bundles })
-      return { source, authority: undefined, needsIdentity: true, contents, close: () => source.close() }
+      return { source, authority: undefined, needsIdentity: true, contents, close: async () => source.close() }
     }
     case 'files': {
       const source = await openFiles(settings, options)
       const needsIdentity = settings.certificate !== undefined
       const domains = Object.keys(settings.bundles).map(parseTrustDomain)
       const contents = () => contentsOf(source, domains)
-      return { source, authority: undefined, needsIdentity, contents, close: () => source.close() }
+      return { source, authority: undefined, needsIdentity, contents, close: async () => source.close() }
     }
     case 'embedded': {
       const authority = new EmbeddedAuthority(options)
       const source = authority.sourceFor(parseSpiffeId(`spiffe://${options.trustDomain}/postern`))
+      const server = await serve(settings, authority, options)
       const contents = () => contentsOf(source, [options.trustDomain])
-      return { source, authority, needsIdentity: true, contents, close: () => {} }
+      return { source, authority, needsIdentity: true, contents, close: async () => server?.close() }
     }
   }
 }
@@ -70,6 +75,29 @@ function openWorkloadApi(
   if (address === undefined || address === '')
     throw new Error('identity: neither socket nor SPIFFE_ENDPOINT_SOCKET says where the Workload API is')
   return WorkloadApiSource.open({ address: parseWorkloadApiAddress(address), trustDomain, hint, now, onProblem })
+}
+
+async function serve(
+  { socket, uids = {} }: Extract<IdentitySettings, { source: 'embedded' }>,
+  authority: EmbeddedAuthority,
+  { trustDomain, now, peerOf }: OpenSourceOptions,
+): Promise<WorkloadApiServer | undefined> {
+  if (socket === undefined) return undefined
+  const address = parseWorkloadApiAddress(socket)
+  if (address.kind !== 'unix') throw new Error('identity: the embedded authority serves UNIX sockets only')
+  const registrations = Object.entries(uids).map(([uid, id]) => ({ uid: Number(uid), id: parseSpiffeId(id) }))
+  for (const { id } of registrations)
+    if (trustDomainOf(id) !== trustDomain) throw new Error(`identity: ${id} is not of the trust domain ${trustDomain}`)
+  const forOthers = registrations.some(({ uid }) => uid !== process.getuid?.())
+  const server = await WorkloadApiServer.open({
+    authority,
+    path: address.path,
+    peerOf: peerOf ?? (() => undefined),
+    mode: forOthers ? 0o666 : 0o600,
+    now,
+  })
+  server.register(registrations)
+  return server
 }
 
 function openFiles(

@@ -1,6 +1,6 @@
 // The section `identity` of the configuration: where the own identity, and the trust in others, comes from.
 import * as z from 'zod'
-import { parseTrustDomain } from './spiffe-id.ts'
+import { parseSpiffeId, parseTrustDomain, pathOf } from './spiffe-id.ts'
 import { AddressError, parseWorkloadApiAddress } from './workload-api/address.ts'
 
 /** A path, made absolute by whoever loads the configuration. */
@@ -63,11 +63,34 @@ const files = z
     path: ['key'],
   })
 
-const embedded = z.strictObject({
-  source: z
-    .literal('embedded')
-    .describe('An authority in memory, for development: its identities are worth nothing outside this process.'),
-})
+const workloadId = z.string().refine((text) => {
+  try {
+    return pathOf(parseSpiffeId(text)) !== ''
+  } catch {
+    return false
+  }
+}, 'the SPIFFE ID of a workload, such as spiffe://acme.example/agent')
+
+const embedded = z
+  .strictObject({
+    source: z
+      .literal('embedded')
+      .describe('An authority in memory, for development: its identities are worth nothing outside this process.'),
+    socket: workloadApiAddress
+      .refine((text) => text.startsWith('unix:'), 'the address of a UNIX socket: unix:///path')
+      .optional()
+      .describe(
+        'Serves the SPIFFE Workload API here, `unix:///path`, so that agents get identities of this authority as they would from SPIRE. Its folder must not be writable by others; it is made, for this user alone, where it is missing.',
+      ),
+    uids: z
+      .record(z.string().regex(/^(0|[1-9]\d{0,9})$/, 'a user id'), workloadId)
+      .optional()
+      .describe('Who gets which identity on that socket, by user id, as the kernel tells it. Empty means nobody.'),
+  })
+  .refine(({ socket, uids }) => socket !== undefined || uids === undefined, {
+    message: 'uids say who gets what on the socket, which is missing',
+    path: ['socket'],
+  })
 
 export const identitySchema = z
   .discriminatedUnion('source', [workloadApi, files, embedded])

@@ -9,7 +9,7 @@ import type { ListenAddress, ListenSettings } from '../proxy/capture/settings.ts
 import type { Config } from '../proxy/config/schema.ts'
 import { ownPorts } from '../proxy/forward/own.ts'
 import type { Attestor } from '../proxy/identify/attestor.ts'
-import { peerUid } from '../proxy/identify/kernel/peer.ts'
+import { peerCredentials, peerUid } from '../proxy/identify/kernel/peer.ts'
 import { admit, handle, record, tunnel } from '../proxy/pipeline.ts'
 import { adminServer } from '../proxy/record/admin.ts'
 import type { AdminReload, AdminStatus } from '../proxy/record/admin-protocol.ts'
@@ -111,12 +111,13 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       trustDomain: config.trustDomain,
       now,
       endpoint: environment.SPIFFE_ENDPOINT_SOCKET,
+      peerOf: peerCredentials,
       onProblem: (problem) => log.warn({ err: problem }, 'the source of the identity has a problem'),
     }))
   const identityFollowed = new AbortController()
   closing.push(() => {
     identityFollowed.abort()
-    identity?.close()
+    return identity?.close()
   })
   if (identity?.needsIdentity) followIdentity(identity.source, readiness, identityFollowed.signal)
 

@@ -130,6 +130,6 @@ function target(address: WorkloadApiAddress): string {
 function callError(error: unknown): CallError {
   const { code, details, message } = error as Partial<ServiceError>
   const number = typeof code === 'number' ? code : 2
-  const detail = details ?? message ?? 'no details'
+  const detail = (details ?? message ?? 'no details').replace(/\s*Resolution note:\s*$/, '')
   return new CallError(number, `${names[number] ?? `status ${number}`}: ${detail.slice(0, 300)}`, error)
 }

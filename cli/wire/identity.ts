@@ -54,14 +54,14 @@ export async function lookAtIdentity(
     }
     return { contents: contents(), problems }
   } finally {
-    close()
+    await close()
   }
 }
 
 interface Looked {
   readonly source: SvidSource
   contents(): SourceContents
-  close(): void
+  close(): Promise<void>
 }
 
 async function openPlace(
@@ -69,12 +69,17 @@ async function openPlace(
   now: () => number,
   onProblem: (problem: Error) => void,
 ): Promise<Looked> {
-  if ('settings' in place) return await openSource(place.settings, { ...place, now, onProblem })
+  if ('settings' in place) {
+    const { settings } = place
+    // To look is not to serve: the proxy may be running on that socket.
+    const own = settings.source === 'embedded' ? { source: settings.source } : settings
+    return await openSource(own, { ...place, now, onProblem })
+  }
   const address = parseWorkloadApiAddress(place.socket)
   const source = await WorkloadApiSource.open({ address, trustDomain: undefined, now, onProblem })
   return {
     source,
     contents: () => ({ identities: source.identities, bundles: source.bundles }),
-    close: () => source.close(),
+    close: async () => source.close(),
   }
 }

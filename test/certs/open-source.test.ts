@@ -1,5 +1,5 @@
 // From the configuration's section to a source.
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -16,7 +16,19 @@ describe('identitySchema', () => {
   test.each([
     ['an unknown source', { source: 'vault' }, 'source'],
     ['no source', {}, 'source'],
-    ['an unknown key', { source: 'embedded', socket: 'x' }, ''],
+    ['an unknown key', { source: 'embedded', path: 'x' }, ''],
+    ['an authority that serves TCP', { source: 'embedded', socket: 'tcp://127.0.0.1:1' }, 'socket'],
+    ['users without a socket', { source: 'embedded', uids: { '0': 'spiffe://acme.example/a' } }, 'socket'],
+    [
+      'a user that is none',
+      { source: 'embedded', socket: 'unix:///a', uids: { me: 'spiffe://acme.example/a' } },
+      'uids.me',
+    ],
+    [
+      'an ID that is none',
+      { source: 'embedded', socket: 'unix:///a', uids: { '0': 'spiffe://acme.example' } },
+      'uids.0',
+    ],
     ['a certificate without its key', { source: 'files', certificate: 'svid.pem' }, 'key'],
     ['a key without its certificate', { source: 'files', key: 'svid_key.pem' }, 'key'],
     ['a socket of no Workload API', { source: 'workload-api', socket: '/run/agent.sock' }, 'socket'],
@@ -43,7 +55,7 @@ describe('identitySchema', () => {
   test('describes each key for the reference', () => {
     const { oneOf, anyOf } = z.toJSONSchema(identitySchema, { io: 'input' })
     const properties = (oneOf ?? anyOf ?? []).flatMap(({ properties }) => Object.values(properties ?? {}))
-    expect(properties.length).toBe(8)
+    expect(properties.length).toBe(10)
     for (const property of properties) expect(property).toHaveProperty('description')
   })
 })
@@ -56,6 +68,42 @@ describe('openSource', () => {
     onTestFinished(close)
     expect(source.svid().id).toBe('spiffe://acme.example/postern')
     expect(source.bundle(trustDomain)).toBe(authority?.bundle())
+  })
+
+  test('embedded: serves the Workload API to the users that are named', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'postern-open-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const socket = `unix://${join(folder, 'made', 'api.sock')}`
+    const id = 'spiffe://acme.example/agent'
+    const settings = identitySchema.parse({ source: 'embedded', socket, uids: { '4711': id } })
+    let uid = 4711
+    const { authority, close } = await openSource(settings, { ...options, peerOf: () => ({ uid }) })
+    onTestFinished(close)
+    const asked = async () => {
+      const there = { ...options, onProblem: () => {} }
+      const { source, close } = await openSource(identitySchema.parse({ source: 'workload-api', socket }), there)
+      onTestFinished(close)
+      return source
+    }
+    const source = await asked()
+    expect(source.svid().id).toBe(id)
+    expect(source.bundle(trustDomain)?.x509Authorities.map((der) => Buffer.from(der))).toEqual(
+      authority?.bundle().x509Authorities.map((der) => Buffer.from(der)),
+    )
+    expect((await stat(join(folder, 'made', 'api.sock'))).mode & 0o777).toBe(0o666)
+    expect((await stat(join(folder, 'made'))).mode & 0o777).toBe(0o700)
+    uid = 4712
+    const another = await asked()
+    expect(() => another.svid()).toThrow('this process has no identity')
+  })
+
+  test('embedded: issues nothing of another trust domain', async () => {
+    const settings = identitySchema.parse({
+      source: 'embedded',
+      socket: 'unix:///nowhere/api.sock',
+      uids: { '0': 'spiffe://other.example/agent' },
+    })
+    await expect(openSource(settings, options)).rejects.toThrow('is not of the trust domain acme.example')
   })
 
   test('files: the bundles that are named', async () => {

@@ -13,6 +13,7 @@ import type { X509Svid } from '../../certs/source.ts'
 import { parseSpiffeId, parseTrustDomain } from '../../certs/spiffe-id.ts'
 import { WorkloadApiServer } from '../../certs/workload-api/server.ts'
 import { WorkloadApiSource } from '../../certs/workload-api/source.ts'
+import { nativeCalls } from '../../proxy/identify/kernel/native.ts'
 import { openGate, type TestGate } from '../support/gate.ts'
 import {
   failure,
@@ -183,4 +184,22 @@ test('a socket that only the environment names', async () => {
   await expect(openGate(`identity: { source: workload-api }\n${listener}`)).rejects.toThrow(
     'neither socket nor SPIFFE_ENDPOINT_SOCKET',
   )
+})
+
+test('an agent gets its identity from the embedded authority, by the word of the kernel, and is known by it', async ({
+  skip,
+}) => {
+  if (nativeCalls() === undefined) skip('the kernel does not say who a peer is (SO_PEERCRED)')
+  const folder = await mkdtemp(join(tmpdir(), 'postern-embedded-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const path = join(folder, 'api.sock')
+  const gate = await openGate(
+    `identity: { source: embedded, socket: "unix://${path}", uids: { "${process.getuid?.() ?? 0}": ${agent} } }\n${listener}`,
+  )
+  onTestFinished(() => gate[Symbol.asyncDispose]())
+  const address = { kind: 'unix', path } as const
+  const mine = await WorkloadApiSource.open({ address, trustDomain, now: Date.now, onProblem: () => {} })
+  onTestFinished(() => mine.close())
+  expect(mine.svid().id).toBe(agent)
+  expect((await ask(gate.port('mesh'), mine.svid())).reason).toBe('no_rule')
 })
