@@ -8,6 +8,7 @@ import type { Doors } from '../proxy/capture/listener.ts'
 import type { ListenAddress, ListenSettings } from '../proxy/capture/settings.ts'
 import type { Config } from '../proxy/config/schema.ts'
 import { ownPorts } from '../proxy/forward/own.ts'
+import { createResolver } from '../proxy/forward/resolver.ts'
 import type { Attestor } from '../proxy/identify/attestor.ts'
 import { peerCredentials, peerUid } from '../proxy/identify/kernel/peer.ts'
 import { admit, handle, record, tunnel } from '../proxy/pipeline.ts'
@@ -21,6 +22,7 @@ import { Readiness } from '../proxy/record/readiness.ts'
 import { version } from './version.ts'
 import { attestorsOf } from './wire/attestors.ts'
 import { followIdentity } from './wire/identity.ts'
+import { openCluster } from './wire/kubernetes.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openSink } from './wire/records.ts'
 import { leaveTrust } from './wire/trust.ts'
@@ -127,14 +129,25 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   metrics.caExpiry.set(podAuthority.expiresAt / 1_000)
   if (config.trust !== undefined) await leaveTrust(config.trust.directory, podAuthority.certificatePem, environment)
   const ports = new Set<number>()
+  const isOwn = ownPorts(ports, localAddresses)
+  const cluster =
+    config.kubernetes &&
+    openCluster(config.kubernetes, {
+      resolve: createResolver(() => config.resolve),
+      isOwn,
+      now,
+      onProblem: (problem) => log.warn({ err: problem }, 'the keys of the cluster cannot be read'),
+    })
+  closing.push(() => cluster?.close())
   const ways = new Ways(config, {
     now,
     environment,
     svids: identity?.source,
-    isOwn: ownPorts(ports, localAddresses),
+    isOwn,
     attestors: attestorsOf(listen, extras.attestors ?? new Map(), {
       trustDomain: config.trustDomain,
       svids: identity?.source,
+      cluster,
       now,
     }),
     sink,

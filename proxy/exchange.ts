@@ -42,7 +42,7 @@ export interface Connection {
   readonly proxyAuthorization: Secret | undefined
 }
 
-export type ProofKind = 'x509-svid' | 'jwt-svid' | 'kernel' | 'run-token' | 'delegation'
+export type ProofKind = 'x509-svid' | 'jwt-svid' | 'kubernetes-token' | 'kernel' | 'run-token' | 'delegation'
 
 /** Who calls, and what proves it. The ID never comes from anything that the agent writes. */
 export interface Caller {
@@ -56,6 +56,8 @@ export interface Caller {
   readonly pid?: number
   /** Path of the executable where the kernel tells it. */
   readonly executable?: string
+  /** The pod that a Kubernetes token is bound to. */
+  readonly pod?: { readonly name: string; readonly uid: string }
 }
 
 export interface Principal {

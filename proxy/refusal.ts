@@ -13,6 +13,7 @@ interface Row {
 const askOperator = 'Ask whoever runs this agent for a rule that allows it; quote the request id.'
 const showSvid = 'Present a valid X509-SVID of a trust domain that the proxy trusts.'
 const showJwt = 'Present a valid JWT-SVID of a trust domain that the proxy trusts.'
+const showToken = 'Present the projected service-account token of this pod.'
 const retryLater = 'Try again later.'
 
 export const reasons = {
@@ -149,6 +150,51 @@ export const reasons = {
     next: 'Check the clock, or present a current JWT-SVID.',
   },
   jwt_svid_expired: { status: 403, title: 'The token has expired.', next: 'Present a current JWT-SVID.' },
+  kubernetes_token_malformed: {
+    status: 403,
+    title: 'The presented token is not a bound service-account token.',
+    next: showToken,
+  },
+  kubernetes_token_wrong_issuer: {
+    status: 403,
+    title: 'The token is not of the cluster that is trusted here.',
+    next: showToken,
+  },
+  kubernetes_token_no_account: {
+    status: 403,
+    title: 'The token does not say of which service account it is.',
+    next: showToken,
+  },
+  kubernetes_token_unknown_key: {
+    status: 403,
+    title: 'The token names a key that the cluster does not have.',
+    next: showToken,
+  },
+  kubernetes_token_bad_signature: {
+    status: 403,
+    title: 'The signature of the token does not verify.',
+    next: showToken,
+  },
+  kubernetes_token_wrong_audience: {
+    status: 403,
+    title: 'The token is meant for others.',
+    next: 'Project a token whose audience is the egress ID of this trust domain.',
+  },
+  kubernetes_token_not_yet_valid: {
+    status: 403,
+    title: 'The token is not valid yet.',
+    next: 'Check the clock, or present the current token.',
+  },
+  kubernetes_token_expired: {
+    status: 403,
+    title: 'The token has expired.',
+    next: 'Read the token from its file anew, and present it.',
+  },
+  kubernetes_keys_unavailable: {
+    status: 503,
+    title: 'The keys that would verify the token cannot be had now.',
+    next: retryLater,
+  },
   // authorize
   denied_by_rule: { status: 403, title: 'A rule denies this request.', next: askOperator },
   no_rule: { status: 403, title: 'No rule allows this request.', next: askOperator },

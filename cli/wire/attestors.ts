@@ -7,14 +7,18 @@ import type { Attestors } from '../../proxy/identify/identify.ts'
 import { egressOf, JwtSvidAttestor } from '../../proxy/identify/jwt-svid.ts'
 import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
 import { KernelAttestor } from '../../proxy/identify/kernel.ts'
+import { KubernetesTokenAttestor } from '../../proxy/identify/kubernetes-token.ts'
 import { X509SvidAttestor } from '../../proxy/identify/x509-svid.ts'
+import type { Cluster } from './kubernetes.ts'
 
 /** A certificate proves more than a token that others could have read, a token of this run less, and a user id least. */
-const strength = ['x509-svid', 'jwt-svid', 'run-token', 'kernel']
+const strength = ['x509-svid', 'jwt-svid', 'kubernetes-token', 'run-token', 'kernel']
 
 export interface Trust {
   readonly trustDomain: TrustDomain
   readonly svids: SvidSource | undefined
+  /** Whose service-account tokens count; undefined where none is configured. */
+  readonly cluster: Cluster | undefined
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -39,13 +43,18 @@ export function attestorsOf(
   return byListener
 }
 
-function builtIn(name: string, listener: ListenSettings, { trustDomain, svids, now }: Trust): Attestor {
+function builtIn(name: string, listener: ListenSettings, { trustDomain, svids, cluster, now }: Trust): Attestor {
   const bundleFor = (domain: TrustDomain) => svids?.bundle(domain)
   switch (name) {
     case 'x509-svid':
       return new X509SvidAttestor({ bundleFor, now })
     case 'jwt-svid':
       return new JwtSvidAttestor({ audience: egressOf(trustDomain), bundleFor, now, kernel: witnessOf(listener) })
+    case 'kubernetes-token': {
+      if (cluster === undefined) throw new Error(`listener ${listener.name}: there is no section kubernetes`)
+      const { issuer, audience = egressOf(trustDomain), keys } = cluster
+      return new KubernetesTokenAttestor({ trustDomain, issuer, audience, keys, now, kernel: witnessOf(listener) })
+    }
     case 'kernel':
       return kernelOf(listener)
     default:

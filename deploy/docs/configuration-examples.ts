@@ -8,6 +8,18 @@ export const sectionExamples: Readonly<Record<string, string>> = {
   bundles:
     acme.example: svid/svid_bundle.pem
 `,
+  kubernetes: `kubernetes:
+  issuer: https://kubernetes.default.svc.cluster.local
+  keys:
+    url: https://kubernetes.default.svc/openid/v1/jwks
+    ca: [cluster-ca.pem]
+    addresses: [10.96.0.1/32]
+
+listen:
+  - { name: pods, address: "[::]:15003", accept: https-proxy, callers: [kubernetes-token] }
+
+identity: { source: files, certificate: svid.pem, key: svid_key.pem }
+`,
   listen: `listen:
   # Processes of this machine: user 1001 is the researcher, user 1002 the clerk, any other is nobody.
   - name: local

@@ -40,9 +40,9 @@ const listenerSchema = z
         '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3, where a client certificate is asked for.',
       ),
     callers: z
-      .array(z.enum(['x509-svid', 'jwt-svid', 'kernel', 'run-token']))
+      .array(z.enum(['x509-svid', 'jwt-svid', 'kubernetes-token', 'kernel', 'run-token']))
       .describe(
-        'Proofs that count, any one of them. Empty means nobody. `jwt-svid` comes in `Proxy-Authorization: Bearer`, and with `http-proxy` only together with the user that `agent` or `uids` maps to the same ID. `run-token` is known only where `postern exec` opens the listener.',
+        'Proofs that count, any one of them. Empty means nobody. `jwt-svid` or `kubernetes-token` comes in `Proxy-Authorization: Bearer`, and counts with `http-proxy` only together with the user that `agent` or `uids` maps to the same ID. `run-token` is known only where `postern exec` opens the listener.',
       ),
     agent: spiffeId.optional().describe('Whom a caller on this machine is taken for, unless `uids` says otherwise.'),
     uids: z
@@ -64,9 +64,12 @@ function agreesWithItself(listener: Listener, context: z.RefinementCtx): void {
   const { address, accept, callers, agent, uids } = listener
   const wrong = (key: keyof Listener, message: string) => context.addIssue({ code: 'custom', path: [key], message })
   if (new Set(callers).size !== callers.length) wrong('callers', 'a proof stands twice')
-  const token = callers.find((proof) => proof === 'jwt-svid')
+  const token = callers.find((proof) => proof === 'jwt-svid' || proof === 'kubernetes-token')
+  if (callers.includes('jwt-svid') && callers.includes('kubernetes-token')) {
+    wrong('callers', 'jwt-svid and kubernetes-token come in the same header; give each a listener')
+  }
   if (accept === 'https-proxy' && token === undefined && !callers.includes('x509-svid')) {
-    wrong('callers', 'https-proxy is for callers who prove who they are by x509-svid or jwt-svid')
+    wrong('callers', 'https-proxy is for callers who prove who they are by x509-svid, jwt-svid or kubernetes-token')
   }
   if (accept === 'http-proxy' && callers.includes('x509-svid')) {
     wrong('callers', 'x509-svid is proved in TLS, so only https-proxy can accept it')

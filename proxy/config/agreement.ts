@@ -15,6 +15,7 @@ export function disagreements(data: unknown): Mistake[] {
     ...sharedHosts(data),
     ...foreignAgents(data),
     ...missingIdentity(data),
+    ...missingCluster(data),
     ...sharedVariables(data),
   ]
 }
@@ -114,13 +115,14 @@ function foreignAgents(data: unknown): Mistake[] {
 
 function missingIdentity(data: unknown): Mistake[] {
   if (member(data, 'identity') !== undefined) return []
-  const verifying = itemsOf(member(data, 'listen')).flatMap((listener, index) =>
-    member(listener, 'accept') === 'https-proxy'
-      ? [['listen', String(index), 'accept']]
-      : itemsOf(member(listener, 'callers')).includes('jwt-svid')
-        ? [['listen', String(index), 'callers']]
-        : [],
+  const showing = itemsOf(member(data, 'listen')).flatMap((listener, index) =>
+    member(listener, 'accept') === 'https-proxy' ? [['listen', String(index), 'accept']] : [],
   )
+  // On an https-proxy it has been told already.
+  const verifying = [
+    ...showing,
+    ...acceptedAs(data, 'jwt-svid').filter(([, at]) => !showing.some(([, other]) => other === at)),
+  ]
   const proving = entriesOf(member(data, 'credentials')).flatMap(([name, credential]) => {
     const client = member(credential, 'client')
     return member(client, 'auth') === 'jwt-spiffe' ? [['credentials', name, 'client', 'auth']] : []
@@ -132,6 +134,22 @@ function missingIdentity(data: unknown): Mistake[] {
     })),
     ...proving.map((path) => ({ path, message: 'the proxy proves who it is with its `identity`, which is missing' })),
   ]
+}
+
+function missingCluster(data: unknown): Mistake[] {
+  if (member(data, 'kubernetes') !== undefined) return []
+  return acceptedAs(data, 'kubernetes-token').map((path) => ({
+    path,
+    message: 'service-account tokens are verified with the keys of `kubernetes`, which is missing',
+  }))
+}
+
+/** Where a listener accepts this proof. */
+function acceptedAs(data: unknown, proof: string): string[][] {
+  return itemsOf(member(data, 'listen')).flatMap((listener, index) => {
+    const at = itemsOf(member(listener, 'callers')).indexOf(proof)
+    return at === -1 ? [] : [['listen', String(index), 'callers', String(at)]]
+  })
 }
 
 /** A variable of the command holds one stand-in, and a stand-in is worth something at one destination and place only. */

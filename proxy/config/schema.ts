@@ -5,6 +5,7 @@ import { checkRule, checkRuleNames, nameRules, ruleSchema } from '../../policy/s
 import { listenSchema } from '../capture/settings.ts'
 import type { Destination } from '../exchange.ts'
 import { destinationSchema, resolveSchema } from '../forward/settings.ts'
+import { kubernetesSchema } from '../identify/settings.ts'
 import { injectProblem, injectSchema } from '../inject/settings.ts'
 import { credentialSchema } from '../obtain/settings.ts'
 import { adminSchema, recordsSchema } from '../record/settings.ts'
@@ -43,6 +44,11 @@ export const configSchema = z.strictObject({
   identity: identitySchema
     .optional()
     .describe('Where the identity of the proxy comes from. Needed by `https-proxy` listeners and `jwt-spiffe`.'),
+  kubernetes: kubernetesSchema
+    .optional()
+    .describe(
+      'Whose service-account tokens prove a caller. Needed by `kubernetes-token` listeners; counts from the next start.',
+    ),
   listen: listenSchema
     .default([])
     .describe('Where agents connect. `postern exec` opens a listener of its own and needs none here.'),
@@ -77,11 +83,20 @@ export type Config = Omit<Parsed, 'destinations'> & { readonly destinations: Rea
 
 /** @param authorities contents of the files that `ca` of the destinations names, by absolute path */
 export function assemble(parsed: Parsed, authorities: ReadonlyMap<string, string>): Config {
+  const withPem = <T extends { readonly ca: readonly string[] }>(place: T) => ({
+    ...place,
+    ca: place.ca.flatMap((path) => authorities.get(path) ?? []),
+  })
   const destinations = Object.entries(parsed.destinations).map(([name, destination]): [string, Destination] => [
     name,
-    { ...destination, name, ca: destination.ca.flatMap((path) => authorities.get(path) ?? []) },
+    { ...withPem(destination), name },
   ])
-  return { ...parsed, destinations: Object.fromEntries(destinations) }
+  const { kubernetes } = parsed
+  return {
+    ...parsed,
+    destinations: Object.fromEntries(destinations),
+    ...(kubernetes === undefined ? {} : { kubernetes: { ...kubernetes, keys: withPem(kubernetes.keys) } }),
+  }
 }
 
 /** The JSON Schema of what is written in the file (not of what is made of it), for editors. */

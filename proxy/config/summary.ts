@@ -36,7 +36,7 @@ export function summarize(config: Config): Summary {
     listeners: config.listen.map((listener) => ({
       name: listener.name,
       where: `${addressText(listener.address)} (${listener.accept})`,
-      callers: callersOf(listener),
+      callers: callersOf(listener, config.trustDomain),
     })),
     ...(config.exec.agent === undefined ? {} : { exec: config.exec.agent }),
     rules: config.rules.map((rule) => summarizeRule(rule, config)),
@@ -70,11 +70,13 @@ function urlText(protocol: string, host: string, port: number): string {
   return `${protocol}://${bracketed(host)}${usualPorts[protocol] === port ? '' : `:${port}`}`
 }
 
-function callersOf({ accept, callers, agent, uids }: Config['listen'][number]): string[] {
+function callersOf({ accept, callers, agent, uids }: Config['listen'][number], trustDomain: string): string[] {
   const confirmed = accept === 'http-proxy' ? ', if the kernel confirms it' : ''
   const lines = callers.flatMap((proof) => {
     if (proof === 'x509-svid') return ['whoever presents a valid X509-SVID, as the ID in it']
     if (proof === 'jwt-svid') return [`whoever presents a valid JWT-SVID, as the ID in it${confirmed}`]
+    if (proof === 'kubernetes-token')
+      return [`whoever presents a valid service-account token, as spiffe://${trustDomain}/ns/…/sa/…${confirmed}`]
     if (proof === 'run-token') return ['commands that postern exec starts']
     return [
       ...Object.entries(uids ?? {}).map(([uid, id]) => `processes of user ${uid}, as ${id}`),

@@ -10,12 +10,15 @@ export type Attestors = ReadonlyMap<string, readonly Attestor[]>
 const known = new WeakMap<Connection, Caller>()
 
 /** Where the proof that ends is no certificate. */
-const expired: Partial<Record<ProofKind, Reason>> = { 'jwt-svid': 'jwt_svid_expired' }
+const expired: Partial<Record<ProofKind, Reason>> = {
+  'jwt-svid': 'jwt_svid_expired',
+  'kubernetes-token': 'kubernetes_token_expired',
+}
 
 /** Proofs that come in Proxy-Authorization, so that a caller without a certificate may have one. */
-const tokens: ReadonlySet<string> = new Set(['jwt-svid'])
+const tokens: ReadonlySet<string> = new Set(['jwt-svid', 'kubernetes-token'])
 
-/** @throws Refusal `unidentified_caller`, `svid_*`, `jwt_svid_*` */
+/** @throws Refusal `unidentified_caller`, `svid_*`, `jwt_svid_*`, `kubernetes_*` */
 export function identify(
   captured: Captured,
   attestors: Attestors,

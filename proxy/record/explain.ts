@@ -61,6 +61,7 @@ function who({ kind, caller, listener, connection }: AuditRecord): string | unde
     caller.uid === undefined ? '' : `uid ${caller.uid}`,
     caller.pid === undefined ? '' : `pid ${caller.pid}`,
     caller.executable ?? '',
+    caller.pod === undefined ? '' : `pod ${caller.pod.name}`,
   ].filter((fact) => fact !== '')
   const proof = caller.proofs.length === 0 ? '' : `, proved by ${list(caller.proofs)}`
   return `${caller.spiffe_id}${proof}${facts.length === 0 ? '' : ` (${facts.join(', ')})`}.${by === '' ? '' : `${by}.`}`

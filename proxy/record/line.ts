@@ -128,8 +128,8 @@ function outcomeOf(refusal: Refusal | undefined, ended: Outcome['ended']): Audit
 
 function callerOf(caller: Caller | undefined): AuditRecord['caller'] {
   if (caller === undefined) return undefined
-  const { id, proofs, serial, uid, pid, executable } = caller
-  return { spiffe_id: id, proofs: [...proofs], serial, uid, pid, executable }
+  const { id, proofs, serial, uid, pid, executable, pod } = caller
+  return { spiffe_id: id, proofs: [...proofs], serial, uid, pid, executable, pod }
 }
 
 function principalOf({ principal }: Reached): AuditRecord['principal'] {

@@ -40,6 +40,13 @@ export const auditRecord = z.strictObject({
       uid: count.optional().describe('User of the calling process, as the kernel tells it.'),
       pid: count.optional().describe('The calling process, as the kernel tells it.'),
       executable: z.string().optional().describe('Path of the program that the process runs.'),
+      pod: z
+        .strictObject({
+          name: z.string().describe('Its name, in the namespace that the ID says.'),
+          uid: z.string().describe('Tells it from others that had the name before or will.'),
+        })
+        .optional()
+        .describe('The pod that the service-account token was bound to.'),
     })
     .optional()
     .describe('Absent when the caller could not be told.'),

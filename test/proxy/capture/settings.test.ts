@@ -96,7 +96,7 @@ describe('a listener that contradicts itself', () => {
     [
       'that asks for certificates and does not accept them',
       { ...mesh, callers: [] },
-      'callers: https-proxy is for callers who prove who they are by x509-svid or jwt-svid',
+      'callers: https-proxy is for callers who prove who they are by x509-svid, jwt-svid or kubernetes-token',
     ],
     [
       'with the kernel as witness of nobody',
@@ -112,6 +112,11 @@ describe('a listener that contradicts itself', () => {
       'with a token inside TLS and users that nothing asks for',
       { ...mesh, callers: ['jwt-svid'], uids: { 1000: 'spiffe://acme.example/a' } },
       'uids: has no effect unless callers include kernel',
+    ],
+    [
+      'with two kinds of token in one header',
+      { ...mesh, callers: ['jwt-svid', 'kubernetes-token'] },
+      'callers: jwt-svid and kubernetes-token come in the same header; give each a listener',
     ],
     [
       'with an agent that nothing proves',

@@ -388,6 +388,12 @@ describe('what does not fit together', () => {
       'https-proxy › listen[1].accept: callers are verified against the bundles of `identity`, which is missing',
     ],
     [
+      'tokens of pods without keys',
+      'callers: [x509-svid]',
+      'callers: [kubernetes-token]',
+      'kubernetes-token › listen[1].callers[0]: service-account tokens are verified with the keys of `kubernetes`, which is missing',
+    ],
+    [
       'where to put it, but not what',
       'use: crm-token\n    ',
       '',
@@ -401,6 +407,16 @@ describe('what does not fit together', () => {
     ],
   ])('%s', async (_what, from, to, problem) => {
     expect(await wrong(from, to)).toEqual([problem])
+  })
+
+  it('tokens of workloads, and no identity to verify them by', async () => {
+    const text = good
+      .replace('identity: { source: embedded }\n', '')
+      .replace(/ {2}- \{ name: mesh.*\n/, '')
+      .replace('callers: [kernel]', 'callers: [kernel, jwt-svid]')
+    expect(await problems(text, { environment })).toEqual([
+      'jwt-svid › listen[0].callers[1]: callers are verified against the bundles of `identity`, which is missing',
+    ])
   })
 
   it('an identity that is not there to prove who the proxy is', async () => {

@@ -8,6 +8,7 @@ import { load } from './folder.ts'
 /** What they refer to. */
 const files = {
   'internal-ca.pem': makeAuthority().pem,
+  'cluster-ca.pem': makeAuthority().pem,
   'secrets/crm-client': 'a secret',
   'secrets/fingerprint-key': 'a secret of at least thirty-two characters',
 }

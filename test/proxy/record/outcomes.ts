@@ -77,6 +77,7 @@ const identified = fc.record({
       uid: fc.nat(),
       pid: fc.nat(),
       executable: text,
+      pod: fc.record({ name: text, uid: text }),
     },
     { requiredKeys: ['id', 'proofs'] },
   ),
