@@ -5,6 +5,7 @@ export const service = 'SpiffeWorkloadAPI'
 
 export const paths = {
   x509Svid: `/${service}/FetchX509SVID`,
+  x509Bundles: `/${service}/FetchX509Bundles`,
   jwtSvid: `/${service}/FetchJWTSVID`,
   jwtBundles: `/${service}/FetchJWTBundles`,
 } as const
@@ -87,6 +88,11 @@ export function x509SvidAnswer({ svids, revocationLists, federatedBundles }: X50
     ...revocationLists.map((list) => entry(2, list)),
     ...mapEntries(3, federatedBundles),
   ])
+}
+
+/** @param bundles DER of the roots, one after the other, by ID of the trust domain */
+export function x509BundlesAnswer(bundles: ReadonlyMap<string, Uint8Array>): Uint8Array {
+  return Buffer.concat(mapEntries(2, bundles))
 }
 
 /** @throws ProtobufError */

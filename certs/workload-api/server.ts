@@ -13,7 +13,15 @@ import type { X509Svid } from '../source.ts'
 import type { SpiffeId } from '../spiffe-id.ts'
 import { status } from './client.ts'
 import { listenPrivately } from './private-socket.ts'
-import { jwtBundlesAnswer, jwtSvidAnswer, paths, readJwtSvidRequest, securityHeader, x509SvidAnswer } from './proto.ts'
+import {
+  jwtBundlesAnswer,
+  jwtSvidAnswer,
+  paths,
+  readJwtSvidRequest,
+  securityHeader,
+  x509BundlesAnswer,
+  x509SvidAnswer,
+} from './proto.ts'
 
 /** What the kernel says of a process that has connected. */
 export interface Peer {
@@ -106,11 +114,13 @@ export class WorkloadApiServer {
     server.addService(
       {
         x509Svid: method(paths.x509Svid, true),
+        x509Bundles: method(paths.x509Bundles, true),
         jwtBundles: method(paths.jwtBundles, true),
         jwtSvid: method(paths.jwtSvid, false),
       },
       {
         x509Svid: (call: Stream) => this.#serve(call, () => this.#x509Answer(peer)),
+        x509Bundles: (call: Stream) => this.#serve(call, () => this.#x509Bundles(peer)),
         jwtBundles: (call: Stream) => this.#serve(call, () => this.#jwtBundles(peer)),
         jwtSvid: (call: ServerUnaryCall<Uint8Array, Uint8Array>, reply: sendUnaryData<Uint8Array>) =>
           void this.#jwtAnswer(peer, call).then((answer) => reply(null, answer), reply),
@@ -169,6 +179,16 @@ export class WorkloadApiServer {
       federatedBundles: new Map(),
     })
     return { message, renewAt: Math.min(...own.map(({ renewAt }) => renewAt)) }
+  }
+
+  #x509Bundles(peer: Peer | undefined): { message: Uint8Array; renewAt: number } {
+    this.#identitiesOf(peer)
+    const { authority } = this.#options
+    const roots = Buffer.concat(authority.bundle().x509Authorities)
+    return {
+      message: x509BundlesAnswer(new Map([[`spiffe://${authority.trustDomain}`, roots]])),
+      renewAt: Number.POSITIVE_INFINITY,
+    }
   }
 
   #jwtBundles(peer: Peer | undefined): { message: Uint8Array; renewAt: number } {

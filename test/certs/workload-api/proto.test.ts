@@ -10,6 +10,7 @@ import {
   readJwtSvidAnswer,
   readJwtSvidRequest,
   readX509SvidAnswer,
+  x509BundlesAnswer,
   x509SvidAnswer,
 } from '../../../certs/workload-api/proto.ts'
 import { ProtobufError } from '../../../certs/workload-api/protobuf.ts'
@@ -29,6 +30,7 @@ const root = protobuf.Root.fromJSON({
     X509SVID: {
       fields: { spiffeId: string(1), x509Svid: bytes(2), x509SvidKey: bytes(3), bundle: bytes(4), hint: string(5) },
     },
+    X509BundlesResponse: { fields: { crl: { rule: 'repeated', type: 'bytes', id: 1 }, bundles: bytesByName(2) } },
     JWTSVIDRequest: { fields: { audience: { rule: 'repeated', type: 'string', id: 1 }, spiffeId: string(2) } },
     JWTSVIDResponse: { fields: { svids: { rule: 'repeated', type: 'JWTSVID', id: 1 } } },
     JWTSVID: { fields: { spiffeId: string(1), svid: string(2), hint: string(3) } },
@@ -106,6 +108,14 @@ describe('X509SVIDResponse', () => {
     const before = process.memoryUsage().heapUsed
     expect(() => readX509SvidAnswer(endless)).toThrow('a list has more than 1024 members')
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(16e6)
+  })
+})
+
+test('X.509 bundles are written so that protobufjs reads the same', () => {
+  const message = x509BundlesAnswer(new Map([['spiffe://acme.example', Buffer.from('der')]]))
+  expect(sameAs('X509BundlesResponse', message)).toEqual({
+    crl: [],
+    bundles: { 'spiffe://acme.example': Buffer.from('der') },
   })
 })
 

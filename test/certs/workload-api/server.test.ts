@@ -9,7 +9,8 @@ import { EmbeddedAuthority } from '../../../certs/embedded-authority.ts'
 import { validateJwtSvid } from '../../../certs/jwt-svid/validate.ts'
 import { parseSpiffeId, parseTrustDomain } from '../../../certs/spiffe-id.ts'
 import { type BundleLookup, validateX509Svid } from '../../../certs/svid/validate.ts'
-import { paths } from '../../../certs/workload-api/proto.ts'
+import { ask, follow } from '../../../certs/workload-api/client.ts'
+import { jwtSvidRequest, paths, x509BundlesAnswer } from '../../../certs/workload-api/proto.ts'
 import { type Peer, WorkloadApiServer, type WorkloadApiServerOptions } from '../../../certs/workload-api/server.ts'
 import { WorkloadApiSource } from '../../../certs/workload-api/source.ts'
 import { peerCredentials } from '../../../proxy/identify/kernel/peer.ts'
@@ -133,6 +134,15 @@ describe('what is given', () => {
     expect(valid.id).toBe(id)
   })
 
+  test('the roots alone, to those who only verify', async () => {
+    const { authority } = await served()
+    const stream = follow({ kind: 'unix', path }, paths.x509Bundles, new Uint8Array(), AbortSignal.timeout(5_000))
+    const { value } = await stream.next()
+    await stream.return(undefined)
+    const roots = Buffer.concat(authority.bundle().x509Authorities)
+    expect(Buffer.from(value ?? [])).toEqual(x509BundlesAnswer(new Map([['spiffe://acme.example', roots]])))
+  })
+
   test('on request a new SVID under the same root, and after a rotation one under a new root', async () => {
     const { server, authority } = await served()
     const asking = await source()
@@ -170,8 +180,6 @@ describe('what is given', () => {
   test('not the JWT-SVID of another, and none without an audience', async () => {
     const { server } = await served()
     server.register([mine, { id: parseSpiffeId('spiffe://acme.example/other'), uid: 1 }])
-    const { ask } = await import('../../../certs/workload-api/client.ts')
-    const { jwtSvidRequest } = await import('../../../certs/workload-api/proto.ts')
     const request = (audience: string[], spiffeId: string) =>
       ask({ kind: 'unix', path }, paths.jwtSvid, jwtSvidRequest({ audience, spiffeId }), 3_000)
     await expect(request(['a'], 'spiffe://acme.example/other')).rejects.toThrow('no such identity')
