@@ -1,6 +1,11 @@
 // A caller who proves itself by a JWT-SVID: inside TLS alone, in clear on this machine together with its user.
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { EmbeddedAuthority } from '../../certs/embedded-authority.ts'
 import { parseSpiffeId } from '../../certs/spiffe-id.ts'
+import { nativeCalls } from '../../proxy/identify/kernel/native.ts'
 import { agentId, openGate, type TestGate } from '../support/gate.ts'
 import { type HttpsUpstream, httpsUpstream } from '../support/upstream.ts'
 import { type WireAnswer, WireClient } from '../support/wire-client.ts'
@@ -98,4 +103,39 @@ describe('a JWT-SVID', () => {
     const everything = JSON.stringify(records) + gate.log() + seen.join()
     expect(everything).not.toContain(token.split('.')[1])
   })
+})
+
+it('is verified with the keys that the Workload API tells, those of after a rotation too', async ({ skip }) => {
+  // The authority asks the kernel who is at its socket; without an answer it gives nobody anything.
+  if (nativeCalls() === undefined) skip('the kernel does not say who a peer is (SO_PEERCRED)')
+  const folder = await mkdtemp(join(tmpdir(), 'postern-jwt-'))
+  onTestFinished(() => rm(folder, { recursive: true, force: true }))
+  const socket = `unix://${join(folder, 'api.sock')}`
+  const authority = await openGate(
+    `identity: { source: embedded, socket: "${socket}", uids: { "${uid}": spiffe://acme.example/postern } }\n`,
+  )
+  onTestFinished(() => authority[Symbol.asyncDispose]())
+  const verifier = await openGate(
+    `identity: { source: workload-api, socket: "${socket}" }
+listen:
+  - { name: mesh, address: "127.0.0.1:0", accept: https-proxy, callers: [jwt-svid] }
+`,
+  )
+  onTestFinished(() => verifier[Symbol.asyncDispose]())
+  const reasonOf = async (token: string) => {
+    const to = { host: '127.0.0.1', port: verifier.port('mesh') }
+    await using client = await WireClient.open(to, { rejectUnauthorized: false })
+    return JSON.parse((await client.tunnel('api.example:443', `Proxy-Authorization: Bearer ${token}`)).text).reason
+  }
+  const issuer = authority.gate.authority
+  if (issuer === undefined) throw new Error('no authority')
+  const old = await issuer.issueJwt(parseSpiffeId(agentId), [audience])
+  // There are no rules, which is told to those alone who are known.
+  await vi.waitFor(async () => expect(await reasonOf(old)).toBe('no_rule'), 5_000)
+  issuer.rotate()
+  const fresh = await issuer.issueJwt(parseSpiffeId(agentId), [audience])
+  await vi.waitFor(async () => expect(await reasonOf(fresh)).toBe('no_rule'), 5_000)
+  expect(await reasonOf(old)).toBe('no_rule')
+  const foreign = new EmbeddedAuthority({ trustDomain: issuer.trustDomain, now: Date.now })
+  expect(await reasonOf(await foreign.issueJwt(parseSpiffeId(agentId), [audience]))).toBe('jwt_svid_unknown_key')
 })
