@@ -107,6 +107,16 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   closing.push(() => sink.close())
   const fingerprint = await openFingerprints(config.records, environment)
 
+  // Before all that it tells of, so that it answers until that has ended.
+  const ports = new Set<number>()
+  const { metrics: healthAddress, hosts, socket } = config.admin
+  const health =
+    healthAddress && (await healthServer({ address: healthAddress, hosts, readiness, registry: metrics.registry }))
+  if (health !== undefined) {
+    ports.add(health.port)
+    closing.push(() => health.close())
+  }
+
   const identity =
     config.identity &&
     (await openSource(config.identity, {
@@ -128,7 +138,6 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   const podAuthority = new PodAuthority({ now })
   metrics.caExpiry.set(podAuthority.expiresAt / 1_000)
   if (config.trust !== undefined) await leaveTrust(config.trust.directory, podAuthority.certificatePem, environment)
-  const ports = new Set<number>()
   const isOwn = ownPorts(ports, localAddresses)
   const cluster =
     config.kubernetes &&
@@ -179,14 +188,6 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   metrics.connectionsActive.from(() => listeners.connections)
   for (const address of listeners.addresses.values()) if (address.kind === 'tcp') ports.add(address.port)
   readiness.ready('listeners')
-
-  const { metrics: healthAddress, hosts, socket } = config.admin
-  const health =
-    healthAddress && (await healthServer({ address: healthAddress, hosts, readiness, registry: metrics.registry }))
-  if (health !== undefined) {
-    ports.add(health.port)
-    closing.push(() => health.close())
-  }
 
   const reload = (next: Config) => {
     ways.reload(next)

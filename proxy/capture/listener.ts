@@ -7,6 +7,7 @@ import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from
 import type { Caller, Captured, Connection, FailedConnection, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { type Admit, type Leaves, openTunnel } from './connect.ts'
+import { Ending } from './ending.ts'
 import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
 import { HttpReply, refuseOnSocket } from './reply.ts'
 import { captureRequest, type Place } from './request.ts'
@@ -64,6 +65,9 @@ export class Listener {
   readonly #spoilt = new WeakSet<Duplex>()
   /** Tunnels in which something was asked. */
   readonly #used = new WeakSet<Duplex>()
+  /** Connections on which a tunnel is being opened. */
+  readonly #opening = new Set<Duplex>()
+  readonly #ending = new Ending()
 
   constructor(options: ListenerOptions) {
     this.#options = options
@@ -134,15 +138,19 @@ export class Listener {
 
   /** Takes no new connection; lets exchanges under way end for so long, then cuts them. */
   async close(graceMilliseconds: number): Promise<void> {
+    this.#ending.begin()
     const closed = new Promise<void>((resolve) => this.#front.close(() => resolve()))
     this.#http.close()
     this.#http.closeIdleConnections()
+    for (const socket of this.#opening) socket.destroy()
     const cut = setTimeout(() => this.#cut(), graceMilliseconds)
     await closed
     clearTimeout(cut)
+    await this.#ending.nothingUnderWay()
   }
 
   #cut(): void {
+    this.#ending.cut()
     for (const socket of this.#open) socket.destroy()
   }
 
@@ -196,6 +204,7 @@ export class Listener {
     const connection = context.tunnel?.connection ?? context.facts.connection(presented(message.rawHeaders))
     let captured: Captured
     try {
+      if (this.#ending.begun) throw new Refusal('shutting_down')
       captured = captureRequest(message, connection, context.tunnel?.place, now(), upgrading, onBody)
     } catch (error) {
       const id = requestId(now())
@@ -204,10 +213,15 @@ export class Listener {
       // Where one head is in doubt, so is where the next one begins.
       this.#spoilt.add(message.socket)
       response.shouldKeepAlive = false
-      void new HttpReply(id, message, response).refuse(refusal)
+      void new HttpReply(id, message, response, this.#ending).refuse(refusal)
       return
     }
-    void doors.handle(captured, new HttpReply(captured.id, message, response))
+    void this.#follow(doors.handle(captured, new HttpReply(captured.id, message, response, this.#ending)))
+  }
+
+  async #follow(exchange: Promise<void>): Promise<void> {
+    await this.#ending.follow(exchange)
+    if (this.#ending.begun) this.#http.closeIdleConnections()
   }
 
   async #connect(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -217,11 +231,14 @@ export class Listener {
     const { doors, leaves, now } = this.#options
     const connection = context.facts.connection(presented(message.rawHeaders))
     const id = requestId(now())
-    if (context.tunnel !== undefined) {
-      const refusal = new Refusal('bad_request', { detail: 'CONNECT inside a tunnel' })
-      this.#fail(id, connection, context.tunnel.place.host, undefined, refusal)
+    if (context.tunnel !== undefined || this.#ending.begun) {
+      const refusal = this.#ending.begun
+        ? new Refusal('shutting_down')
+        : new Refusal('bad_request', { detail: 'CONNECT inside a tunnel' })
+      this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
       return refuseOnSocket(socket, refusal, id)
     }
+    this.#opening.add(socket)
     const opened = await openTunnel({
       id,
       message,
@@ -232,13 +249,18 @@ export class Listener {
       leaves,
       patience: limits.firstBytesMilliseconds,
       admit: doors.admit,
-      opaque: (captured) => doors.tunnel(captured, new SocketReply(id, socket)),
-      failed: (host, caller, refusal) => this.#fail(id, connection, host, caller, refusal),
+      opaque: (captured) => {
+        this.#opening.delete(socket)
+        return this.#follow(doors.tunnel(captured, new SocketReply(id, socket, this.#ending)))
+      },
+      failed: (host, caller, refusal) =>
+        this.#fail(id, connection, host, caller, this.#ending.begun ? new Refusal('shutting_down') : refusal),
     })
+    this.#opening.delete(socket)
     if (opened === undefined) return
     this.#contexts.set(opened.socket, { facts: context.facts, tunnel: { place: opened.place, connection } })
     opened.socket.once('close', () => {
-      if (this.#used.has(opened.socket) || this.#spoilt.has(opened.socket)) return
+      if (this.#used.has(opened.socket) || this.#spoilt.has(opened.socket) || this.#ending.begun) return
       // Clients that verify only after the handshake, Node among them, show their distrust in this way alone.
       const detail =
         'closed before any request; a client that does not trust the certificate made for this host does that'

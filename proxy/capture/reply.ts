@@ -4,6 +4,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Answer, BodySink, Delivered, Flow, HeaderList, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
+import type { Ending } from './ending.ts'
 import { splice } from './splice.ts'
 
 /** The field that carries a request's id, in every answer and refusal. */
@@ -13,16 +14,18 @@ export class HttpReply implements Reply, BodySink {
   readonly #id: string
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
+  readonly #listenerEnds: Ending
   #gone: AbortController | undefined
   #flow: Flow | undefined
   #sent = 0
   #failure: Refusal | undefined
   #delivered: ((delivered: Delivered) => void) | undefined
 
-  constructor(id: string, request: IncomingMessage, response: ServerResponse) {
+  constructor(id: string, request: IncomingMessage, response: ServerResponse, listenerEnds: Ending) {
     this.#id = id
     this.#request = request
     this.#response = response
+    this.#listenerEnds = listenerEnds
     response.on('close', () => this.#closed())
   }
 
@@ -43,6 +46,7 @@ export class HttpReply implements Reply, BodySink {
         return
       }
       response.sendDate = false
+      if (this.#listenerEnds.begun) response.shouldKeepAlive = false
       response.writeHead(answer.status, answer.statusText || undefined, [...answer.headers, idField, this.#id])
       response.on('drain', () => this.#flow?.resume())
       this.#flow = answer.body.deliver(this)
@@ -88,6 +92,7 @@ export class HttpReply implements Reply, BodySink {
   #closed(): void {
     const whole = this.#response.writableFinished
     if (!whole) {
+      this.#failure ??= this.#listenerEnds.reason
       const reason = this.#failure ?? new Refusal('client_gone', { detail: 'the client closed the connection' })
       this.#gone?.abort(reason)
       this.#flow?.cancel(reason)
@@ -96,10 +101,13 @@ export class HttpReply implements Reply, BodySink {
   }
 
   #ending(whole: boolean): Delivered['ended'] {
-    if (this.#failure === undefined) return whole ? 'complete' : 'client_gone'
-    if (whole || !this.#response.headersSent) return this.#failure.reason === 'client_gone' ? 'client_gone' : 'refused'
-    if (this.#failure.reason === 'client_gone') return 'client_gone'
-    return this.#failure.reason.startsWith('upstream_') ? 'upstream_gone' : 'cut'
+    const reason = this.#failure?.reason
+    if (reason === undefined) return whole ? 'complete' : 'client_gone'
+    if (reason === 'client_gone') return 'client_gone'
+    if (whole) return 'refused'
+    if (reason === 'shutting_down') return 'cut'
+    if (!this.#response.headersSent) return 'refused'
+    return reason.startsWith('upstream_') ? 'upstream_gone' : 'cut'
   }
 
   async #switch(answer: Answer, upstream: Duplex): Promise<Delivered> {
@@ -111,7 +119,7 @@ export class HttpReply implements Reply, BodySink {
     this.#response.detachSocket(socket)
     const fields = [...answer.headers, idField, this.#id]
     socket.write(`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\n${head(fields)}\r\n`, 'latin1')
-    return splice(socket, upstream, this.signal)
+    return splice(socket, upstream, this.#listenerEnds.over)
   }
 }
 

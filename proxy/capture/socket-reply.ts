@@ -2,18 +2,21 @@
 import type { Duplex } from 'node:stream'
 import type { Answer, Delivered, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
+import type { Ending } from './ending.ts'
 import { refuseOnSocket } from './reply.ts'
 import { splice } from './splice.ts'
 
 export class SocketReply implements Reply {
   readonly #id: string
   readonly #socket: Duplex
+  readonly #listenerEnds: Ending
   readonly #gone = new AbortController()
 
-  constructor(id: string, socket: Duplex) {
+  constructor(id: string, socket: Duplex, listenerEnds: Ending) {
     this.#id = id
     this.#socket = socket
-    socket.once('close', () => this.#gone.abort(new Refusal('client_gone')))
+    this.#listenerEnds = listenerEnds
+    socket.once('close', () => this.#gone.abort(listenerEnds.reason ?? new Refusal('client_gone')))
   }
 
   get signal(): AbortSignal {
@@ -23,7 +26,7 @@ export class SocketReply implements Reply {
   async send(answer: Answer): Promise<Delivered> {
     if (answer.tunnel === undefined) throw new Refusal('internal_error', { detail: 'no connection behind the CONNECT' })
     this.#socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-    return splice(this.#socket, answer.tunnel, new AbortController().signal)
+    return splice(this.#socket, answer.tunnel, this.#listenerEnds.over)
   }
 
   async refuse(refusal: Refusal): Promise<Delivered> {
