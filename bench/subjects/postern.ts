@@ -1,7 +1,9 @@
-// Postern as it is run: its command line, a configuration file, the whole pipeline on.
+// Postern as it is shipped: the bundle, a configuration file, the whole pipeline on.
+import { execFile } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import type { Setting, Subject } from './subject.ts'
 
 export const postern: Subject = {
@@ -12,9 +14,20 @@ export const postern: Subject = {
     const file = join(directory, 'postern.yaml')
     await writeFile(join(directory, 'upstream.pem'), authority)
     await writeFile(file, configuration(setting, process.getuid?.() ?? 0))
-    const program = fileURLToPath(new URL('../../cli/postern.js', import.meta.url))
+    await bundled()
     return { args: [program, 'run', '-c', file], env: { BENCH_KEY: credential } }
   },
+}
+
+const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+const program = here('../../dist/main.js')
+
+let building: Promise<unknown> | undefined
+
+/** Makes the bundle from the sources as they are, once a run. */
+function bundled(): Promise<unknown> {
+  building ??= promisify(execFile)(process.execPath, [here('../../deploy/build/bundle.ts')])
+  return building
 }
 
 const loader = 'spiffe://bench.example/ns/agents/sa/loader'
