@@ -279,7 +279,11 @@ export class LineWriter {
     clearTimeout(this.#stall)
     this.#troubled(error, batch)
     this.#batch = batch
-    this.#timer = setTimeout(() => void this.#probe(batch), this.#limits.probe).unref()
+    this.#timer = setTimeout(() => {
+      // Else the lines that come afterwards would take it for their own.
+      this.#timer = undefined
+      void this.#probe(batch)
+    }, this.#limits.probe).unref()
   }
 
   /** The write may come back yet; nothing is tried beside it. */

@@ -5,6 +5,7 @@ import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { credentialed } from '../support/credentialed.ts'
 import { agentId, agentsListener } from '../support/gate.ts'
 import { type Postern, type Workplace, workplace } from '../support/postern.ts'
 import { recordsIn } from '../support/records.ts'
@@ -130,5 +131,43 @@ describe('SIGTERM', () => {
     await run.told('stopping')
     run.child.kill('SIGTERM')
     expect(await run.ended).toBe(0)
+  })
+})
+
+describe('with a grace', () => {
+  it('tunnels in which nothing is under way end at once, the others when it is over, and the records say why', async () => {
+    const stream: ServerResponse[] = []
+    await using world = await credentialed((_message, response) => {
+      response.write('beginning')
+      stream.push(response)
+    }, 'canary-0c4d7a1e93bf')
+    const way = { host: '127.0.0.1', port: world.gate.port() }
+    await using idle = await world.open()
+    await using silent = await WireClient.open(way)
+    expect((await silent.tunnel(world.authority)).status).toBe(200)
+    await using busy = await world.open()
+    busy.send(`GET / HTTP/1.1\r\nHost: ${world.authority}\r\n\r\n`)
+    const head = await busy.head()
+    await busy.through('beginning')
+
+    const began = performance.now()
+    const closed = world.gate.gate.close('test over', 400)
+    expect(await idle.some()).toBeUndefined()
+    expect(await silent.some()).toBeUndefined()
+    expect(performance.now() - began).toBeLessThan(300)
+    await busy.rest()
+    expect(performance.now() - began).toBeGreaterThan(390)
+    await closed
+    const records = await world.gate.records(2)
+    expect(records.find(({ id }) => id === head.field('postern-request-id'))).toMatchObject({
+      outcome: 'failed',
+      response: { status: 200, bytes: 9, ended: 'cut' },
+      refusal: { reason: 'shutting_down' },
+    })
+    // The one that was not even begun.
+    expect(records.filter(({ kind }) => kind === 'connection')).toMatchObject([
+      { destination: { host: 'api.example' }, refusal: { reason: 'shutting_down' } },
+    ])
+    await vi.waitFor(() => expect(stream[0]?.closed).toBe(true))
   })
 })
