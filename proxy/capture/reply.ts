@@ -18,6 +18,8 @@ export class HttpReply implements Reply, BodySink {
   #gone: AbortController | undefined
   #flow: Flow | undefined
   #sent = 0
+  /** Length of the body as its head announces it. */
+  #announced: number | undefined
   #failure: Refusal | undefined
   #delivered: ((delivered: Delivered) => void) | undefined
 
@@ -49,6 +51,7 @@ export class HttpReply implements Reply, BodySink {
       if (this.#listenerEnds.begun) response.shouldKeepAlive = false
       response.writeHead(answer.status, answer.statusText || undefined, [...answer.headers, idField, this.#id])
       response.on('drain', () => this.#flow?.resume())
+      this.#announced = lengthIn(answer.headers)
       this.#flow = answer.body.deliver(this)
     })
   }
@@ -74,10 +77,14 @@ export class HttpReply implements Reply, BodySink {
 
   data(chunk: Uint8Array): boolean {
     this.#sent += chunk.length
-    return this.#response.write(chunk)
+    if (this.#sent !== this.#announced) return this.#response.write(chunk)
+    // The last of it: head, body and end leave in one write where the body is small.
+    this.#response.end(chunk)
+    return true
   }
 
   end(trailers: HeaderList): void {
+    if (this.#response.writableEnded) return
     // Trailers have a place in chunked bodies only (RFC 9110 §6.5.1).
     if (trailers.length > 0) this.#response.addTrailers(pairs(trailers))
     this.#response.end()
@@ -151,6 +158,13 @@ function refusalFields(refusal: Refusal, body: string): string[] {
     ...(refusal.retryAfter === undefined ? [] : ['Retry-After', String(refusal.retryAfter)]),
     ...(refusal.reason === 'unidentified_caller' ? ['Proxy-Authenticate', 'Basic realm="postern"'] : []),
   ]
+}
+
+function lengthIn(fields: HeaderList): number | undefined {
+  for (let at = 0; at < fields.length; at += 2) {
+    if (fields[at]?.length === 14 && fields[at]?.toLowerCase() === 'content-length') return Number(fields[at + 1])
+  }
+  return undefined
 }
 
 function head(fields: HeaderList): string {

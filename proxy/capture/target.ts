@@ -113,6 +113,8 @@ export function parseAbsoluteForm(text: string): Target {
 
 /** Throws `misdirected` unless Host names the place that the connection, or the absolute-form target, is for. */
 export function agree(host: string, place: Pick<Target, 'scheme' | 'host' | 'port'>): void {
+  // Most clients write it exactly so; whatever else means the same is read with care.
+  if (host === place.host && place.port === defaultPorts[place.scheme]) return
   const authority = parseAuthority(host)
   if (authority.host !== place.host || (authority.port ?? defaultPorts[place.scheme]) !== place.port) {
     throw new Refusal('misdirected', { detail: 'Host names another place than the connection or the request target' })
