@@ -4,7 +4,8 @@ import { ConfigError } from '../proxy/config/problems.ts'
 import { ConfigWatch } from '../proxy/config/watch.ts'
 import { type Diagnostics, diagnosticLevels, diagnostics } from '../proxy/record/diagnostics.ts'
 import { configPath } from './exec/config-path.ts'
-import { protectProcess } from './exec/protect.ts'
+import { secretVariables } from './exec/environment.ts'
+import { blankVariables, protectProcess } from './exec/protect.ts'
 import { exit, usageExit } from './exit.ts'
 import { type Gate, open } from './wire.ts'
 
@@ -41,14 +42,17 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
   const { gap } = protectProcess()
   const log = diagnostics({ level: logLevel, readable: process.stderr.isTTY === true })
   if (gap !== undefined) log.warn({ gap }, 'the memory of this process is not closed to others')
+  // What the kernel shows of the environment loses the secrets in it; this is what they are read from.
+  const environment = { ...process.env }
   let gate: Gate | undefined
   let watch: ConfigWatch | undefined
   try {
-    const file = configPath(config, process.env)
+    const file = configPath(config, environment)
     watch = await ConfigWatch.start({
       path: file,
-      environment: process.env,
+      environment,
       onReload: (next) => {
+        blankVariables(secretVariables(next))
         gate?.reload(next)
         log.info({ file }, 'the configuration is in use')
       },
@@ -62,7 +66,8 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
     })
     const watching = watch
     const first = watch.current
-    gate = await open(first, { environment: process.env, log, file, reload: () => watching.reload() })
+    blankVariables(secretVariables(first))
+    gate = await open(first, { environment, log, file, reload: () => watching.reload() })
     // It may have changed while the house was being put together.
     if (watch.current !== first) gate.reload(watch.current)
     for (const [name, address] of gate.addresses) {
