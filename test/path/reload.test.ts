@@ -169,7 +169,10 @@ describe('the file of the records', () => {
     const one = async () => ids.push((await call('/v1/contacts')).field('postern-request-id'))
     for (let count = 0; count < 20; count++) {
       await one()
-      if (count === 10) await rename(records, `${records}.1`)
+      if (count === 10) {
+        await vi.waitFor(async () => expect((await recordsIn(records)).length).toBe(11), 5_000)
+        await rename(records, `${records}.1`)
+      }
       if (count === 15) run.child.kill('SIGHUP')
     }
     await vi.waitFor(async () => expect((await stat(records)).size).toBeGreaterThan(0), 5_000)
@@ -177,7 +180,7 @@ describe('the file of the records', () => {
     run.child.kill('SIGTERM')
     expect(await run.ended).toBe(0)
     const [old, fresh] = [await recordsIn(`${records}.1`), await recordsIn(records)]
-    expect(old.length).toBeGreaterThan(9)
+    expect(old.length).toBeGreaterThan(10)
     expect(fresh.length).toBeGreaterThan(0)
     expect([...old, ...fresh].map(({ id }) => id)).toEqual(ids)
     expect((await stat(records)).mode & 0o777).toBe(0o600)
