@@ -8,7 +8,7 @@ import type { Caller, Captured, Connection, HostName } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import type { ClientHello } from './client-hello.ts'
 import { firstBytes } from './first-bytes.ts'
-import { refuseOnSocket } from './reply.ts'
+import { endWith, refuseOnSocket } from './reply.ts'
 import type { Place } from './request.ts'
 import { canonicalHost, parseAuthority } from './target.ts'
 
@@ -186,6 +186,6 @@ function endTunnel(socket: Duplex, refusal: Refusal, id: string): void {
   }
   const first: Buffer | null = socket.read()
   const tls = first?.[0] === 22
-  if (tls) socket.end(Buffer.from([21, 3, 3, 0, 2, 2, alerts[refusal.reason] ?? accessDenied]))
+  if (tls) endWith(socket, Buffer.from([21, 3, 3, 0, 2, 2, alerts[refusal.reason] ?? accessDenied]))
   else refuseOnSocket(socket, refusal, id)
 }

@@ -52,6 +52,11 @@ interface Context {
   readonly facts: Facts
   /** Set inside a tunnel: where CONNECT said that it leads, and who asked. */
   readonly tunnel: { readonly place: Place; readonly connection: Connection } | undefined
+  /** Requests on this connection that are not answered yet, and the last one of them. */
+  underWay: number
+  last: { readonly message: IncomingMessage; readonly response: ServerResponse } | undefined
+  /** What is to be said when they are. */
+  farewell: (() => void) | undefined
 }
 
 export class Listener {
@@ -159,7 +164,7 @@ export class Listener {
     onAccept?.()
     socket.on('error', () => socket.destroy())
     const facts = factsOf(socket, { id: requestId(now()), listener: name, accept, peerCredentials })
-    this.#contexts.set(socket, { facts, tunnel: undefined })
+    this.#contexts.set(socket, unused({ facts, tunnel: undefined }))
     this.#http.emit('connection', socket)
   }
 
@@ -184,6 +189,10 @@ export class Listener {
     const context = this.#context(socket)
     if (context === undefined) return
     socket.on('error', () => socket.destroy())
+    if (context.underWay > 0) {
+      this.#overtaking(socket, context)
+      return
+    }
     if (head.length > 0) socket.unshift(head)
     const response = new ServerResponse(message)
     response.shouldKeepAlive = false
@@ -216,18 +225,33 @@ export class Listener {
       void new HttpReply(id, message, response, this.#ending).refuse(refusal)
       return
     }
-    void this.#follow(doors.handle(captured, new HttpReply(captured.id, message, response, this.#ending)))
+    context.last = { message, response }
+    const reply = new HttpReply(captured.id, message, response, this.#ending)
+    void this.#follow(doors.handle(captured, reply), context)
   }
 
-  async #follow(exchange: Promise<void>): Promise<void> {
+  async #follow(exchange: Promise<void>, context: Context): Promise<void> {
+    context.underWay += 1
     await this.#ending.follow(exchange)
+    context.underWay -= 1
+    if (context.underWay === 0) context.farewell?.()
     if (this.#ending.begun) this.#http.closeIdleConnections()
+  }
+
+  /** The connection is to become another one while answers on it are still to come; what belongs to whom could not be told. */
+  #overtaking(socket: Duplex, context: Context): void {
+    const detail = 'CONNECT or Upgrade before earlier requests on the connection were answered'
+    const connection = context.tunnel?.connection ?? context.facts.connection(undefined)
+    const refusal = new Refusal('bad_request', { detail })
+    this.#fail(requestId(this.#options.now()), connection, context.tunnel?.place.host, undefined, refusal)
+    socket.destroy()
   }
 
   async #connect(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const context = this.#context(socket)
     if (context === undefined) return
     socket.on('error', () => socket.destroy())
+    if (context.underWay > 0) return this.#overtaking(socket, context)
     const { doors, leaves, now } = this.#options
     const connection = context.facts.connection(presented(message.rawHeaders))
     const id = requestId(now())
@@ -251,14 +275,15 @@ export class Listener {
       admit: doors.admit,
       opaque: (captured) => {
         this.#opening.delete(socket)
-        return this.#follow(doors.tunnel(captured, new SocketReply(id, socket, this.#ending)))
+        return this.#follow(doors.tunnel(captured, new SocketReply(id, socket, this.#ending)), context)
       },
       failed: (host, caller, refusal) =>
         this.#fail(id, connection, host, caller, this.#ending.begun ? new Refusal('shutting_down') : refusal),
     })
     this.#opening.delete(socket)
     if (opened === undefined) return
-    this.#contexts.set(opened.socket, { facts: context.facts, tunnel: { place: opened.place, connection } })
+    const tunnel = { place: opened.place, connection }
+    this.#contexts.set(opened.socket, unused({ facts: context.facts, tunnel }))
     opened.socket.once('close', () => {
       if (this.#used.has(opened.socket) || this.#spoilt.has(opened.socket) || this.#ending.begun) return
       // Clients that verify only after the handshake, Node among them, show their distrust in this way alone.
@@ -270,25 +295,31 @@ export class Listener {
   }
 
   #clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-    const context = this.#context(socket)
     const refusal = refusalOfParser(error)
-    if (context === undefined || refusal === undefined) {
+    if (refusal === undefined) {
       socket.destroy()
       return
     }
+    const context = this.#context(socket)
+    if (context === undefined) return
     this.#spoilt.add(socket)
     const id = requestId(this.#options.now())
     const connection = context.tunnel?.connection ?? context.facts.connection(undefined)
     this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
-    refuseOnSocket(socket, refusal, id)
+    const { underWay, last } = context
+    if (underWay === 0) refuseOnSocket(socket, refusal, id)
+    // What was asked before is answered before, or the refusal would be taken for its answer.
+    else if (last?.message.complete === true) context.farewell = () => refuseOnSocket(socket, refusal, id)
+    // The body of the last one is what is malformed, so no answer to it is to be waited for.
+    else if (underWay === 1 && last?.response.headersSent === false) refuseOnSocket(socket, refusal, id)
+    else socket.destroy()
   }
 
+  /** Undefined where nothing more is to be read; the connection ends with the refusal that is on its way. */
   #context(socket: Duplex): Context | undefined {
+    if (this.#spoilt.has(socket)) return undefined
     const context = this.#contexts.get(socket)
-    if (context === undefined || this.#spoilt.has(socket)) {
-      socket.destroy()
-      return undefined
-    }
+    if (context === undefined) socket.destroy()
     return context
   }
 
@@ -311,6 +342,10 @@ export class Listener {
       endedAt: now,
     })
   }
+}
+
+function unused(of: Pick<Context, 'facts' | 'tunnel'>): Context {
+  return { ...of, underWay: 0, last: undefined, farewell: undefined }
 }
 
 /**

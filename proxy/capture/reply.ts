@@ -7,6 +7,9 @@ import { Refusal } from '../refusal.ts'
 import type { Ending } from './ending.ts'
 import { splice } from './splice.ts'
 
+/** Milliseconds that a client has for reading last words and closing its side. */
+const patience = 1_000
+
 /** The field that carries a request's id, in every answer and refusal. */
 const idField = 'Postern-Request-Id'
 
@@ -139,7 +142,13 @@ export function refuseOnSocket(socket: Duplex, refusal: Refusal, id: string): vo
   const body = JSON.stringify(refusal.problem(id))
   const status = statusFor(refusal)
   const fields = [...refusalFields(refusal, body), idField, id, 'Connection', 'close']
-  socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${head(fields)}\r\n${body}`)
+  endWith(socket, `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Refused'}\r\n${head(fields)}\r\n${body}`)
+}
+
+/** Last words on a connection. Whoever does not close its side then is not waited for. */
+export function endWith(socket: Duplex, bytes: string | Uint8Array): void {
+  socket.end(bytes)
+  setTimeout(() => socket.destroy(), patience).unref()
 }
 
 /** Statuses that others coined (495, 499) are for records; whoever can still be answered gets a registered one. */
