@@ -56,6 +56,8 @@ export class HttpReply implements Reply, BodySink {
       response.on('drain', () => this.#flow?.resume())
       this.#announced = lengthIn(answer.headers)
       this.#flow = answer.body.deliver(this)
+      // The head does not wait for a body that takes its time.
+      if (this.#sent === 0 && !response.writableEnded && !response.destroyed) response.flushHeaders()
     })
   }
 
@@ -67,7 +69,9 @@ export class HttpReply implements Reply, BodySink {
       if (response.destroyed) return this.#closed()
       if (response.headersSent) return response.destroy()
       const body = JSON.stringify(refusal.problem(this.#id))
-      response.writeHead(statusFor(refusal), [
+      const status = statusFor(refusal)
+      // With its own text: one that an answer was to have may stand there already.
+      response.writeHead(status, STATUS_CODES[status] ?? '', [
         ...refusalFields(refusal, body),
         idField,
         this.#id,

@@ -10,7 +10,10 @@ type Controller = Dispatcher.DispatchController
 /** Bytes of a body that may wait here while nobody takes them; beyond, the upstream is paused. */
 export const mostWaiting = 65_536
 
-/** Fields of an answer that end here (RFC 9110 §7.6.1), and Alt-Svc, which would lead the agent past the proxy (RFC 7838). */
+/**
+ * Fields of an answer that end here (RFC 9110 §7.6.1), Alt-Svc, which would lead the agent past the proxy (RFC 7838), and
+ * the one by which the proxy tells its own id of the request.
+ */
 const ending = new Set([
   'connection',
   'keep-alive',
@@ -22,6 +25,7 @@ const ending = new Set([
   'transfer-encoding',
   'upgrade',
   'alt-svc',
+  'postern-request-id',
 ])
 
 /** The fields that pass, in order and with their case. Upgrade and Connection stay in the answer to an upgrade. */
@@ -32,7 +36,8 @@ function passing(raw: Controller['rawHeaders'], upgraded: boolean): HeaderList {
   for (let at = 0; at < fields.length; at += 2) {
     const name = text(fields[at])
     const lower = name.toLowerCase()
-    if (upgraded ? lower === 'alt-svc' : ending.has(lower) || named?.has(lower)) continue
+    if (upgraded ? lower === 'alt-svc' || lower === 'postern-request-id' : ending.has(lower) || named?.has(lower))
+      continue
     kept.push(name, text(fields[at + 1]))
   }
   return kept
@@ -55,6 +60,9 @@ function isTransferCoded(raw: Controller['rawHeaders']): boolean {
   }
   return false
 }
+
+/** A text for people, of no meaning (RFC 9112 §4); what could not be written again as it came is left out. */
+const plainStatusText = /^[\t\x20-\x7e]*$/
 
 function namedByConnection(fields: readonly (Buffer | string)[]): Set<string> | undefined {
   for (let at = 0; at < fields.length; at += 2) {
@@ -123,7 +131,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
     const headers = passing(controller.rawHeaders, false)
     this.#settle.resolve({
       status,
-      statusText,
+      statusText: plainStatusText.test(statusText) ? statusText : '',
       headers,
       body: this,
       tunnel: undefined,

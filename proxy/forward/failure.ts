@@ -14,7 +14,9 @@ function reasonOf(error: Error, code: string): Reason {
   if (
     error instanceof errors.HTTPParserError ||
     error instanceof errors.HeadersOverflowError ||
-    error instanceof errors.ResponseContentLengthMismatchError
+    error instanceof errors.ResponseContentLengthMismatchError ||
+    // What undici asserts of an answer, such as a status of at least 100.
+    code === 'ERR_ASSERTION'
   ) {
     return 'upstream_protocol'
   }

@@ -20,6 +20,15 @@ const arrived = new EventEmitter()
 
 const event = (number: number) => `id: ${number}\ndata: {"text":"word ${number} of a long answer"}\n\n`
 
+/** A head alone, and the body only when the agent has it. */
+async function late(response: ServerResponse): Promise<void> {
+  const taken = once(arrived, 'head')
+  response.writeHead(200, { 'Content-Type': 'text/event-stream' })
+  response.flushHeaders()
+  await taken
+  response.end(event(0))
+}
+
 async function stream(response: ServerResponse, coding: string | undefined): Promise<void> {
   const compress = compressors[coding as keyof typeof compressors]?.()
   compress?.pipe(response)
@@ -35,8 +44,9 @@ async function stream(response: ServerResponse, coding: string | undefined): Pro
 
 beforeAll(async () => {
   world = await credentialed((request, response) => {
+    if (request.url === '/late') return void late(response)
     const [, coding] = /coding=(\w+)/.exec(request.url ?? '') ?? []
-    void stream(response, coding)
+    return void stream(response, coding)
   }, canary)
 })
 afterAll(() => world[Symbol.asyncDispose]())
@@ -52,6 +62,14 @@ async function until(client: WireClient, text: string): Promise<string> {
 }
 
 describe('server-sent events', () => {
+  it('are announced to the agent before the first one comes', async () => {
+    await using client = await world.open()
+    client.send(`GET /late HTTP/1.1\r\nHost: ${world.authority}\r\n\r\n`)
+    expect((await client.head()).status).toBe(200)
+    arrived.emit('head')
+    expect(await until(client, '\n\n')).toBe(event(0))
+  })
+
   it.each(['none', 'gzip', 'br', 'zstd'])('reach the agent one by one, coded: %s', async (coding) => {
     await using client = await world.open()
     const query = coding === 'none' ? '' : `?coding=${coding}`
