@@ -1,6 +1,7 @@
 // Upstreams that answer with what is no HTTP, or with too much of it: the agent gets a named refusal or an answer that breaks off, the next request is not touched by it, and the proxy lives.
 import type { Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { agentId, agentsListener, openGate, type TestGate } from '../support/gate.ts'
 import { rawUpstream, type Upstream } from '../support/upstream.ts'
@@ -239,6 +240,41 @@ describe('an upstream that answers with', () => {
     expect(got).toBe(each.got)
     expect(await gate.record(id)).toMatchObject({ outcome: 'allowed', response: { ended: 'complete' } })
     await sound()
+  })
+
+  it('bytes changed at random is told from an answer, and never costs more than that one', {
+    timeout: 60_000,
+  }, async () => {
+    const coded = gzipSync('hello hello hello')
+    const answers = fc.constantFrom(
+      latin1(`${ok}Content-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello`),
+      latin1(`${ok}Transfer-Encoding: chunked\r\nTrailer: X\r\n\r\n5\r\nhello\r\n0\r\nX: a\r\n\r\n`),
+      Buffer.concat([latin1(`${ok}Content-Encoding: gzip\r\nContent-Length: ${coded.length}\r\n\r\n`), coded]),
+    )
+    const pieces = fc.oneof(
+      fc
+        .constantFrom('\r', '\n', '\r\n', '\r\n\r\n', '\0', ' ', ':', ';', '\x7f', '\xff', '0', '9', 'f', ok)
+        .map(latin1),
+      fc.constantFrom('Content-Length: 3\r\n', 'Transfer-Encoding: chunked\r\n', 'Connection: upgrade\r\n').map(latin1),
+      fc.uint8Array({ minLength: 1, maxLength: 3 }).map((bytes) => Buffer.from(bytes)),
+    )
+    const changes = fc.array(fc.record({ at: fc.nat(200), drop: fc.nat(3), put: pieces }), {
+      minLength: 1,
+      maxLength: 4,
+    })
+    await fc.assert(
+      fc.asyncProperty(answers, changes, async (whole, list) => {
+        let bytes = whole
+        for (const { at, drop, put } of list) {
+          const where = at % (bytes.length + 1)
+          bytes = Buffer.concat([bytes.subarray(0, where), put, bytes.subarray(where + drop)])
+        }
+        next = { bytes, ends: true }
+        await get('/')
+        await sound()
+      }),
+      { numRuns: 300 },
+    )
   })
 
   it('none of these is taken for a mistake of the proxy', async () => {
