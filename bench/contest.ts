@@ -59,6 +59,7 @@ export class Contest {
       },
       core: cores.upstream,
       port,
+      ipc: true,
     })
     const load = await Load.start(cores.load)
     const directory = await mkdtemp(join(tmpdir(), 'postern-bench-'))

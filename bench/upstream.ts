@@ -104,3 +104,4 @@ const server = createServer(
 server.on('tlsClientError', () => {})
 server.listen(Number(process.env.BENCH_PORT), '127.0.0.1', 4096)
 setInterval(sendEvents, 10)
+process.on('disconnect', () => process.exit(0))

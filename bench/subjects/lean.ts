@@ -11,6 +11,7 @@ export function leanSubject(name: string, file: string): Subject {
     injects: false,
     prepare: async (setting: Setting) => ({
       args: [fileURLToPath(new URL(file, import.meta.url))],
+      ipc: true,
       env: {
         BENCH_PORT: String(setting.port),
         BENCH_UPSTREAM_PORT: String(setting.upstreamPort),
@@ -51,6 +52,8 @@ export function acceptConnects(take: (socket: Socket) => void): void {
   })
   // An orderly exit, so that a profile is written.
   process.once('SIGTERM', () => process.exit(0))
+  // And none is left behind when the run ends before its time.
+  process.on('disconnect', () => process.exit(0))
   server.listen(Number(process.env.BENCH_PORT), '127.0.0.1', 4096)
 }
 

@@ -22,5 +22,5 @@ export interface Subject {
   /** Whether the upstream must see the credential. */
   readonly injects: boolean
   /** How it is started; undefined: there is nothing to start, the load goes to the upstream itself. */
-  prepare(setting: Setting): Promise<Pick<Start, 'program' | 'args' | 'env'> | undefined>
+  prepare(setting: Setting): Promise<Pick<Start, 'program' | 'args' | 'env' | 'ipc'> | undefined>
 }
