@@ -9,7 +9,7 @@ import { PooledForwarder } from '../../proxy/forward/dispatcher.ts'
 import { createResolver, type Resolve } from '../../proxy/forward/resolver.ts'
 import { guardedDispatcher } from '../../proxy/forward/undici.ts'
 import type { Attestors } from '../../proxy/identify/identify.ts'
-import { createPlacements, type StandIn } from '../../proxy/inject/catalogue.ts'
+import { type Catalogue, createPlacements, type StandIn } from '../../proxy/inject/catalogue.ts'
 import { type CredentialEvent, CredentialManager } from '../../proxy/obtain/manager.ts'
 import { type ConfiguredCredential, configureCredentials } from '../../proxy/obtain/providers.ts'
 import type { Surroundings as ProviderSurroundings } from '../../proxy/obtain/surroundings.ts'
@@ -35,31 +35,32 @@ export interface WaySurroundings {
   readonly onError: (error: unknown) => void
 }
 
+/** What one configuration makes. */
+interface Made {
+  readonly config: Config
+  readonly policy: RuleEngine
+  readonly credentials: ReadonlyMap<string, ConfiguredCredential>
+  readonly placements: Catalogue
+  readonly forwarder: PooledForwarder
+}
+
 export class Ways {
   readonly #surroundings: WaySurroundings
   readonly #manager: CredentialManager
   readonly #standInKey = randomBytes(32)
   /** Reads the configuration in force, also for providers that outlive the one that made them. */
-  readonly #resolve: Resolve
-  #config: Config
-  #policy: RuleEngine
-  #credentials: ReadonlyMap<string, ConfiguredCredential>
-  #forwarder: PooledForwarder
-  #standIns: readonly StandIn[] = []
+  readonly #resolve: Resolve = createResolver(() => this.#made.config.resolve)
+  #made: Made
   #current: Way
 
   constructor(config: Config, surroundings: WaySurroundings) {
     this.#surroundings = surroundings
-    this.#config = config
-    this.#resolve = createResolver(() => this.#config.resolve)
-    this.#policy = policyOf(config)
-    this.#credentials = configureCredentials(config.credentials, this.#providers())
-    this.#manager = new CredentialManager(this.#credentials, {
+    this.#made = this.#make(config)
+    this.#manager = new CredentialManager(this.#made.credentials, {
       clock: surroundings.now,
       onEvent: surroundings.onCredential,
     })
-    this.#forwarder = new PooledForwarder(this.#resolve, surroundings.isOwn)
-    this.#current = this.#build(config)
+    this.#current = this.#wayOf(this.#made)
   }
 
   get current(): Way {
@@ -67,45 +68,49 @@ export class Ways {
   }
 
   get standIns(): readonly StandIn[] {
-    return this.#standIns
+    return this.#made.placements.standIns
   }
 
   get policyVersion(): string {
-    return this.#policy.version
+    return this.#made.policy.version
   }
 
   /** @throws when it cannot be used; the one before stays */
   reload(config: Config): void {
-    const policy = policyOf(config, this.#policy)
-    const credentials = configureCredentials(config.credentials, this.#providers(), this.#credentials)
-    const before = this.#forwarder
-    this.#forwarder = new PooledForwarder(this.#resolve, this.#surroundings.isOwn)
-    this.#config = config
-    this.#policy = policy
-    this.#credentials = credentials
-    this.#current = this.#build(config)
-    this.#manager.replace(credentials)
-    void before.close()
+    const before = this.#made
+    const made = this.#make(config, before)
+    this.#made = made
+    this.#current = this.#wayOf(made)
+    this.#manager.replace(made.credentials)
+    void before.forwarder.close()
   }
 
   async close(): Promise<void> {
-    await this.#forwarder.close(new Error('the proxy is shutting down'))
+    await this.#made.forwarder.close(new Error('the proxy is shutting down'))
     await this.#manager.close()
   }
 
-  #build(config: Config): Way {
+  #make(config: Config, before?: Made): Made {
+    const { fingerprint, isOwn } = this.#surroundings
+    const { rules, credentials, destinations } = config
+    return {
+      config,
+      policy: createEngine(compile({ rules, destinations: Object.values(destinations) }), before?.policy),
+      placements: createPlacements({ rules, credentials, standInKey: this.#standInKey, fingerprint }),
+      credentials: configureCredentials(credentials, this.#providers(), before?.credentials),
+      forwarder: new PooledForwarder(this.#resolve, isOwn),
+    }
+  }
+
+  #wayOf({ config, policy, placements, forwarder }: Made): Way {
     const { attestors, sink, fingerprint, observe, onError } = this.#surroundings
-    const { rules, credentials } = config
-    const placements = createPlacements({ rules, credentials, standInKey: this.#standInKey, fingerprint })
-    this.#standIns = placements.standIns
-    const policy = this.#policy
     return {
       attestors,
       policy,
       destinations: new Map(Object.entries(config.destinations)),
       credentials: this.#manager,
       placements,
-      forwarder: this.#forwarder,
+      forwarder,
       journal: auditJournal({
         sink,
         settings: config.records,
@@ -129,8 +134,4 @@ export class Ways {
         guardedDispatcher({ ...connection, patience: tokenServerPatience }, this.#resolve, isOwn),
     }
   }
-}
-
-function policyOf({ rules, destinations }: Config, before?: RuleEngine): RuleEngine {
-  return createEngine(compile({ rules, destinations: Object.values(destinations) }), before)
 }

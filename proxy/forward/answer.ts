@@ -110,11 +110,6 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
     signal.addEventListener('abort', this.#onAbort)
   }
 
-  /** Whether anything of an answer has arrived. */
-  get answered(): boolean {
-    return this.#answered
-  }
-
   onRequestStart(controller: Controller): void {
     this.#controller = controller
     if (this.#signal.aborted) controller.abort(this.#signal.reason)
