@@ -9,10 +9,10 @@ import type {
   sendUnaryData,
 } from '@grpc/grpc-js'
 import type { EmbeddedAuthority } from '../embedded-authority.ts'
+import { listenPrivately } from '../private-socket.ts'
 import type { X509Svid } from '../source.ts'
 import type { SpiffeId } from '../spiffe-id.ts'
 import { status } from './client.ts'
-import { listenPrivately } from './private-socket.ts'
 import {
   jwtBundlesAnswer,
   jwtSvidAnswer,

@@ -1,8 +1,7 @@
 // The admin socket: whatever changes or reveals anything, for the user of the proxy and root alone.
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { connect, type Server, type Socket } from 'node:net'
-import { dirname } from 'node:path'
+import type { Socket } from 'node:net'
+import { listenPrivately } from '../../certs/private-socket.ts'
 import type { AdminReload, AdminStatus } from './admin-protocol.ts'
 
 export interface AdminOptions {
@@ -30,9 +29,6 @@ interface Reply {
 /** @throws when the socket is in use, or others could reach or replace it */
 export async function adminServer(options: AdminOptions): Promise<AdminServer> {
   const { socket: path, peerUid, uids, turnedAway } = options
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  await refuseOpenFolder(dirname(path))
-  await removeStale(path)
   const server = createServer(
     { requestTimeout: 5_000, headersTimeout: 5_000, maxHeaderSize: 8_192 },
     (request, response) => reply(request, response, options),
@@ -45,8 +41,7 @@ export async function adminServer(options: AdminOptions): Promise<AdminServer> {
     turnedAway(uid)
     socket.destroy()
   })
-  await listen(server, path)
-  await chmod(path, 0o600)
+  await listenPrivately(server, path, 0o600)
   return {
     close: () =>
       new Promise((resolve) => {
@@ -86,47 +81,4 @@ async function answer({ method, url, headers }: IncomingMessage, { status, reloa
     default:
       return { status: 404, body: { error: 'There is GET /v1/status and POST /v1/reload.' } }
   }
-}
-
-/** Whoever can write the folder can put a socket of his own in our place. */
-async function refuseOpenFolder(folder: string): Promise<void> {
-  const { mode, uid } = await lstat(folder)
-  if (uid !== 0 && uid !== process.getuid?.()) throw new Error(`${folder} belongs to another user (uid ${uid})`)
-  if ((mode & 0o022) !== 0) throw new Error(`${folder} can be written by others; run chmod go-w on it`)
-}
-
-/** A socket that nobody answers on is what a killed process left behind. */
-async function removeStale(path: string): Promise<void> {
-  const status = await lstat(path).catch(() => undefined)
-  if (status === undefined) return
-  if (!status.isSocket()) throw new Error(`${path} is there already and is not a socket`)
-  if (await answers(path)) throw new Error(`another process answers on ${path}`)
-  await unlink(path)
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
-}
-
-function listen(server: Server, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    // The socket is made within the call, so that it is never there for others.
-    const before = process.umask(0o177)
-    try {
-      server.listen(path, () => {
-        server.off('error', reject)
-        resolve()
-      })
-    } finally {
-      process.umask(before)
-    }
-  })
 }

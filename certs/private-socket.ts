@@ -16,7 +16,7 @@ export async function listenPrivately(server: Server, path: string, mode: number
   await chmod(path, mode)
 }
 
-/** Whoever can write the folder can put a socket of his own in our place, and hand out keys that he knows. */
+/** Whoever can write the folder can put a socket of his own in our place, and answer as if he were us. */
 async function refuseOpenFolder(folder: string): Promise<void> {
   const { mode, uid } = await lstat(folder)
   if (uid !== 0 && uid !== process.getuid?.()) throw new Error(`${folder} belongs to another user (uid ${uid})`)
