@@ -5,7 +5,7 @@ import { ConfigError, type Problem, printable, sentence } from '../proxy/config/
 import { jsonSchema } from '../proxy/config/schema.ts'
 import { summarize, summaryLines } from '../proxy/config/summary.ts'
 import { warningsOf } from '../proxy/config/warnings.ts'
-import { configPath } from './exec/config-path.ts'
+import { configPath } from './config-path.ts'
 import { endWith, exit, usageExit } from './exit.ts'
 
 interface Options {

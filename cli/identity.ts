@@ -5,7 +5,7 @@ import type { SourceContents } from '../certs/open-source.ts'
 import { AddressError } from '../certs/workload-api/address.ts'
 import { loadConfig } from '../proxy/config/load.ts'
 import { ConfigError, printable } from '../proxy/config/problems.ts'
-import { configPath } from './exec/config-path.ts'
+import { configPath } from './config-path.ts'
 import { CommandError, endWith, exit, usageExit } from './exit.ts'
 import { type IdentityPlace, lookAtIdentity } from './wire/identity.ts'
 

@@ -3,10 +3,10 @@ import { Command } from 'commander'
 import { ConfigError } from '../proxy/config/problems.ts'
 import { ConfigWatch } from '../proxy/config/watch.ts'
 import { type Diagnostics, diagnosticLevels, diagnostics } from '../proxy/record/diagnostics.ts'
-import { configPath } from './exec/config-path.ts'
+import { configPath } from './config-path.ts'
 import { secretVariables } from './exec/environment.ts'
-import { blankVariables, protectProcess } from './exec/protect.ts'
 import { exit, usageExit } from './exit.ts'
+import { blankVariables, protectProcess } from './protect.ts'
 import { type Gate, open } from './wire.ts'
 
 interface Options {

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import { loadConfig } from '../proxy/config/load.ts'
 import { askReload, askStatus } from '../proxy/record/admin-client.ts'
 import type { AdminStatus } from '../proxy/record/admin-protocol.ts'
-import { configPath } from './exec/config-path.ts'
+import { configPath } from './config-path.ts'
 import { CommandError, endWith, exit, usageExit } from './exit.ts'
 
 interface Options {

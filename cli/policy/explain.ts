@@ -5,7 +5,7 @@ import type { Question } from '../../policy/engine.ts'
 import { explain, renderExplanation } from '../../policy/explain.ts'
 import { proofKinds } from '../../policy/settings.ts'
 import { harmless } from '../../proxy/record/terminal-text.ts'
-import { configPath } from '../exec/config-path.ts'
+import { configPath } from '../config-path.ts'
 import { CommandError, endWith, exit, usageExit } from '../exit.ts'
 import { configOption, exitCodes, loadPolicy, messageOf, readers } from './common.ts'
 

@@ -1,6 +1,8 @@
 // What the tests of real clients have in common: an API over HTTPS and one in clear, and `postern exec` between them and the client.
+
 import type { IncomingHttpHeaders } from 'node:http'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import type { AuditRecord } from '../../proxy/record/line.ts'
 import type { Executed } from '../support/execute.ts'
 import { type Postern, workplace } from '../support/postern.ts'
@@ -81,4 +83,19 @@ rules:
       await Promise.all([api.close(), plain.close()])
     },
   }
+}
+
+/** A program that asked for /v1/a, sent a form to /v1/post, tried /forbidden, and asked for /v1/b in clear was answered as it should. */
+export function expectBothApisReached(world: World, out: string): void {
+  const [first, second, third, fourth] = out.split('\n')
+  expect(first).toBe('200 {"hello":"from the API","bytes":0}')
+  expect(second).toBe('200 {"hello":"from the API","bytes":8}')
+  expect(third).toMatch(/^403 .*"reason":"no_rule"/)
+  expect(fourth).toBe(first)
+  const authorization = `Bearer ${canary}`
+  expect(world.seen()).toMatchObject([
+    { method: 'GET', url: '/v1/a', headers: { authorization } },
+    { method: 'POST', url: '/v1/post', body: 'name=Ada', headers: { authorization } },
+    { method: 'GET', url: '/v1/b', headers: { authorization } },
+  ])
 }

@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { configPath } from '../../../cli/exec/config-path.ts'
-import { CommandError } from '../../../cli/exit.ts'
-import { loadConfig } from '../../../proxy/config/load.ts'
+import { configPath } from '../../cli/config-path.ts'
+import { CommandError } from '../../cli/exit.ts'
+import { loadConfig } from '../../proxy/config/load.ts'
 
 const here = process.cwd()
 let folder: string

@@ -1,6 +1,6 @@
 // A program for the tests: protects itself as `exec` does, then waits until its input ends.
-import { exposedAbove } from '../../../cli/exec/exposed.ts'
-import { blankVariables, protectProcess } from '../../../cli/exec/protect.ts'
+import { exposedAbove } from '../../cli/exec/exposed.ts'
+import { blankVariables, protectProcess } from '../../cli/protect.ts'
 
 const { gap } = protectProcess()
 const copied = process.env.CANARY

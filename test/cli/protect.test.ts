@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, test } from 'vitest'
-import { native } from '../../../proxy/identify/kernel/native.ts'
+import { native } from '../../proxy/identify/kernel/native.ts'
 
 const loaded = native()
 const why = 'missing' in loaded ? loaded.missing : undefined

@@ -1,5 +1,5 @@
 // Keeps this process's memory and environment from others of the same user, above all from the command that it starts.
-import { nativeCalls } from '../../proxy/identify/kernel/native.ts'
+import { nativeCalls } from '../proxy/identify/kernel/native.ts'
 
 export interface Protection {
   /** Why this process can be looked into all the same; undefined when it cannot. */

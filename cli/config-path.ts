@@ -1,8 +1,8 @@
-// Which configuration `exec` uses when none is named.
+// Which configuration a command uses when none is named.
 import { existsSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { CommandError, exit } from '../exit.ts'
+import { CommandError, exit } from './exit.ts'
 
 type Environment = Readonly<Record<string, string | undefined>>
 
