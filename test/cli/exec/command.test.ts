@@ -167,7 +167,10 @@ describe.skipIf(noScript)('at a terminal (needs script(1))', () => {
     const quoted = [process.execPath, ...driver, 'bash', '-c', command].map(
       (part) => `'${part.replaceAll("'", `'\\''`)}'`,
     )
-    const child = spawn('script', ['-qec', quoted.join(' '), '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] })
+    // Without exec, a shell that stays in between would get the Ctrl-C too, and end by it.
+    const child = spawn('script', ['-qec', `exec ${quoted.join(' ')}`, '/dev/null'], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    })
     children.push(child)
     let output = ''
     child.stdout.on('data', (chunk) => {
