@@ -2,81 +2,15 @@
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import type { Answer, AnswerBody, BodySink, Flow, HeaderList } from '../exchange.ts'
-import { Refusal } from '../refusal.ts'
+import type { Refusal } from '../refusal.ts'
+import { passingFields, passingUpgrade, type RawFields } from './answer-fields.ts'
 import { refusalOf } from './failure.ts'
-
-type Controller = Dispatcher.DispatchController
 
 /** Bytes of a body that may wait here while nobody takes them; beyond, the upstream is paused. */
 export const mostWaiting = 65_536
 
-/**
- * Fields of an answer that end here (RFC 9110 §7.6.1), Alt-Svc, which would lead the agent past the proxy (RFC 7838), and
- * the one by which the proxy tells its own id of the request.
- */
-const ending = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authentication-info',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'alt-svc',
-  'postern-request-id',
-])
-
-/** The fields that pass, in order and with their case. Upgrade and Connection stay in the answer to an upgrade. */
-function passing(raw: Controller['rawHeaders'], upgraded: boolean): HeaderList {
-  const fields = Array.isArray(raw) ? raw : []
-  const named = upgraded ? undefined : namedByConnection(fields)
-  const kept: string[] = []
-  for (let at = 0; at < fields.length; at += 2) {
-    const name = text(fields[at])
-    const lower = name.toLowerCase()
-    if (upgraded ? lower === 'alt-svc' || lower === 'postern-request-id' : ending.has(lower) || named?.has(lower))
-      continue
-    kept.push(name, text(fields[at + 1]))
-  }
-  return kept
-}
-
-/** undici takes off `chunked` alone; anything else would reach the agent as if it were the plain body (RFC 9112 §6.1). */
-function isTransferCoded(raw: Controller['rawHeaders']): boolean {
-  const fields = Array.isArray(raw) ? raw : []
-  let chunked = 0
-  for (let at = 0; at < fields.length; at += 2) {
-    if (fields[at]?.length !== 17 || text(fields[at]).toLowerCase() !== 'transfer-encoding') continue
-    chunked += 1
-    if (
-      chunked > 1 ||
-      text(fields[at + 1])
-        .trim()
-        .toLowerCase() !== 'chunked'
-    )
-      return true
-  }
-  return false
-}
-
 /** A text for people, of no meaning (RFC 9112 §4); what could not be written again as it came is left out. */
 const plainStatusText = /^[\t\x20-\x7e]*$/
-
-function namedByConnection(fields: readonly (Buffer | string)[]): Set<string> | undefined {
-  for (let at = 0; at < fields.length; at += 2) {
-    if (fields[at]?.length !== 10 || text(fields[at]).toLowerCase() !== 'connection') continue
-    const value = text(fields[at + 1])
-    if (value === 'keep-alive' || value === 'close') continue
-    return new Set(value.split(',').map((name) => name.trim().toLowerCase()))
-  }
-  return undefined
-}
-
-function text(field: Buffer | string | undefined): string {
-  return typeof field === 'string' ? field : (field?.toString('latin1') ?? '')
-}
 
 export const emptyBody: AnswerBody = {
   deliver(sink) {
@@ -85,45 +19,50 @@ export const emptyBody: AnswerBody = {
   },
 }
 
-/** One exchange with an upstream, as undici's handler on one side and as an Answer on the other. */
+/** How it came out, once known. */
+export interface Settle {
+  resolve(answer: Answer): void
+  reject(refusal: Refusal): void
+}
+
+/**
+ * One exchange with an upstream, as undici's handler on one side and as an Answer on the other. The handler is of the kind
+ * that undici itself works with: for the newer one it would make an object of the fields of each answer.
+ */
 export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Flow {
-  readonly #settle: { resolve(answer: Answer): void; reject(refusal: Refusal): void }
+  readonly #settle: Settle
   readonly #signal: AbortSignal
   readonly #address: () => string | undefined
   readonly #onAbort = () => this.cancel(this.#signal.reason)
-  #controller: Controller | undefined
+  #abort: ((reason: Error) => void) | undefined
+  #resume: (() => void) | undefined
+  #paused = false
   #answered = false
   #sink: BodySink | undefined
-  #waiting: Uint8Array[] = []
+  #waiting: Uint8Array[] | undefined
   #waitingBytes = 0
   #ended: { readonly trailers: HeaderList } | { readonly failure: Refusal } | undefined
 
   /** @param address tells, once connected, which address was used */
-  constructor(
-    settle: { resolve(answer: Answer): void; reject(refusal: Refusal): void },
-    signal: AbortSignal,
-    address: () => string | undefined,
-  ) {
+  constructor(settle: Settle, signal: AbortSignal, address: () => string | undefined) {
     this.#settle = settle
     this.#signal = signal
     this.#address = address
     signal.addEventListener('abort', this.#onAbort)
   }
 
-  onRequestStart(controller: Controller): void {
-    this.#controller = controller
-    if (this.#signal.aborted) controller.abort(this.#signal.reason)
+  onConnect(abort: (reason?: Error) => void): void {
+    this.#abort = abort
+    if (this.#signal.aborted) abort(this.#signal.reason)
   }
 
-  onResponseStart(controller: Controller, status: number, _headers: unknown, statusText = ''): void {
+  /** What it throws ends the exchange. */
+  onHeaders(status: number, raw: RawFields, resume: () => void, statusText: string): boolean {
     // An informational answer is for the one who asked, and that is the proxy (RFC 9110 §15.2).
-    if (status < 200) return
-    if (isTransferCoded(controller.rawHeaders)) {
-      controller.abort(new Refusal('upstream_protocol', { detail: 'a Transfer-Encoding besides chunked' }))
-      return
-    }
+    if (status < 200) return true
+    const headers = passingFields(raw)
     this.#answered = true
-    const headers = passing(controller.rawHeaders, false)
+    this.#resume = resume
     this.#settle.resolve({
       status,
       statusText: plainStatusText.test(statusText) ? statusText : '',
@@ -133,16 +72,16 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
       address: this.#address(),
       findings: [],
     })
+    return !this.#paused
   }
 
-  onRequestUpgrade(controller: Controller, status: number, _headers: unknown, tunnel: Duplex): void {
+  onUpgrade(status: number, raw: RawFields | null, tunnel: Duplex): void {
     this.#answered = true
     this.#release()
-    const headers = passing(controller.rawHeaders, true)
     this.#settle.resolve({
       status,
       statusText: '',
-      headers,
+      headers: passingUpgrade(raw ?? []),
       body: emptyBody,
       tunnel,
       address: this.#address(),
@@ -150,27 +89,27 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
     })
   }
 
-  onResponseData(controller: Controller, chunk: Buffer): void {
+  /** @returns whether more is wanted until `#resume` is called */
+  onData(chunk: Uint8Array): boolean {
     if (this.#sink !== undefined) {
-      if (!this.#sink.data(chunk)) controller.pause()
-      return
+      if (!this.#sink.data(chunk)) this.#paused = true
+    } else {
+      this.#waiting ??= []
+      this.#waiting.push(chunk)
+      this.#waitingBytes += chunk.length
+      if (this.#waitingBytes > mostWaiting) this.#paused = true
     }
-    this.#waiting.push(chunk)
-    this.#waitingBytes += chunk.length
-    if (this.#waitingBytes > mostWaiting) controller.pause()
+    return !this.#paused
   }
 
-  onResponseEnd(controller: Controller): void {
+  onComplete(raw: RawFields | null): void {
     this.#release()
-    const trailers =
-      Array.isArray(controller.rawTrailers) && controller.rawTrailers.length > 0
-        ? passing(controller.rawTrailers, false)
-        : []
+    const trailers = raw === null || raw.length === 0 ? [] : passingFields(raw)
     this.#ended = { trailers }
     this.#sink?.end(trailers)
   }
 
-  onResponseError(_controller: Controller, error: Error): void {
+  onError(error: Error): void {
     this.#release()
     const failure = refusalOf(error)
     if (!this.#answered) this.#settle.reject(failure)
@@ -181,22 +120,24 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
   deliver(sink: BodySink): Flow {
     this.#sink = sink
     let wanted = true
-    for (const chunk of this.#waiting) wanted = sink.data(chunk)
-    this.#waiting = []
+    if (this.#waiting !== undefined) for (const chunk of this.#waiting) wanted = sink.data(chunk)
+    this.#waiting = undefined
     if (this.#ended === undefined) {
-      if (wanted) this.#controller?.resume()
-      else this.#controller?.pause()
+      if (wanted) this.resume()
+      else this.#paused = true
     } else if ('failure' in this.#ended) sink.fail(this.#ended.failure)
     else sink.end(this.#ended.trailers)
     return this
   }
 
   resume(): void {
-    this.#controller?.resume()
+    if (!this.#paused) return
+    this.#paused = false
+    this.#resume?.()
   }
 
   cancel(reason: Error): void {
-    if (this.#ended === undefined) this.#controller?.abort(reason)
+    if (this.#ended === undefined) this.#abort?.(reason)
   }
 
   #release(): void {

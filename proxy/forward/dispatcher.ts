@@ -2,7 +2,7 @@
 import { Agent, type Dispatcher, errors } from 'undici'
 import type { Answer, Authorized, Destination, Injected } from '../exchange.ts'
 import type { Refusal } from '../refusal.ts'
-import { AnswerHandler, emptyBody } from './answer.ts'
+import { AnswerHandler, emptyBody, type Settle } from './answer.ts'
 import { Connector, type IsOwn } from './connector.ts'
 import type { Forwarder } from './forwarder.ts'
 import { endWhenIdle } from './idle.ts'
@@ -33,15 +33,22 @@ export class PooledForwarder implements Forwarder {
     this.#isOwn = isOwn
   }
 
-  async forward(exchange: Injected, signal: AbortSignal): Promise<Answer> {
+  forward(exchange: Injected, signal: AbortSignal): Promise<Answer> {
     const pool = this.#pool(exchange.destination)
-    const first = this.#dispatch(pool, exchange, signal)
-    if (exchange.upgrade !== undefined) return upgraded(await first, exchange.destination)
-    if (exchange.body !== undefined || !repeatable.has(exchange.method)) return first
-    // A kept connection may have been closed by the upstream while the request was on its way.
-    return first.catch((refusal: Refusal) => {
-      if (signal.aborted || !(refusal.cause instanceof errors.SocketError)) throw refusal
-      return this.#dispatch(pool, exchange, signal)
+    return new Promise((resolve, reject) => {
+      if (exchange.upgrade !== undefined) {
+        const upgraded = (answer: Answer) => resolve(endingWhenIdle(answer, exchange.destination))
+        dispatch(pool, exchange, signal, { resolve: upgraded, reject })
+      } else if (exchange.body !== undefined || !repeatable.has(exchange.method)) {
+        dispatch(pool, exchange, signal, { resolve, reject })
+      } else {
+        // A kept connection may have been closed by the upstream while the request was on its way.
+        const onceMore = (refusal: Refusal) => {
+          if (signal.aborted || !(refusal.cause instanceof errors.SocketError)) reject(refusal)
+          else dispatch(pool, exchange, signal, { resolve, reject })
+        }
+        dispatch(pool, exchange, signal, { resolve, reject: onceMore })
+      }
     })
   }
 
@@ -64,23 +71,6 @@ export class PooledForwarder implements Forwarder {
     await Promise.all(agents.map((agent) => (reason === undefined ? agent.close() : agent.destroy(reason))))
   }
 
-  #dispatch({ agent, addresses }: Pool, exchange: Injected, signal: AbortSignal): Promise<Answer> {
-    const { target, outgoing, body, upgrade } = exchange
-    const origin = originOf(target)
-    return new Promise((resolve, reject) => {
-      const handler = new AnswerHandler({ resolve, reject }, signal, () => addresses.get(origin))
-      const options: Dispatcher.DispatchOptions = {
-        origin,
-        path: outgoing.path,
-        method: outgoing.method,
-        headers: outgoing.headers as string[],
-        body: body ?? null,
-        upgrade: upgrade ?? null,
-      }
-      agent.dispatch(options, handler)
-    })
-  }
-
   #pool(destination: Destination): Pool {
     let pool = this.#pools.get(destination)
     if (pool === undefined) {
@@ -91,7 +81,21 @@ export class PooledForwarder implements Forwarder {
   }
 }
 
-function upgraded(answer: Answer, { timeouts }: Destination): Answer {
+function dispatch({ agent, addresses }: Pool, exchange: Injected, signal: AbortSignal, settle: Settle): void {
+  const { target, outgoing, body, upgrade } = exchange
+  const origin = originOf(target)
+  const options: Dispatcher.DispatchOptions = {
+    origin,
+    path: outgoing.path,
+    method: outgoing.method,
+    headers: outgoing.headers as string[],
+    body: body ?? null,
+    upgrade: upgrade ?? null,
+  }
+  agent.dispatch(options, new AnswerHandler(settle, signal, () => addresses.get(origin)))
+}
+
+function endingWhenIdle(answer: Answer, { timeouts }: Destination): Answer {
   if (answer.tunnel !== undefined) endWhenIdle(answer.tunnel, timeouts.idle)
   return answer
 }
