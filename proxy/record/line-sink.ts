@@ -19,13 +19,15 @@ export interface SinkSurroundings {
   /** A time-ordered identifier. */
   readonly newId: (now: number) => string
   readonly events: SinkEvents
+  /** Ties each line to the one before, right before it is written. */
+  readonly seal?: ((line: string) => string) | undefined
 }
 
 /** @throws when the target cannot be opened */
 export async function lineSink(
   name: string,
   target: LineTarget,
-  { now, newId, events }: SinkSurroundings,
+  { now, newId, events, seal }: SinkSurroundings,
   limits: WriterLimits = writerLimits,
 ): Promise<RecordSink> {
   const writer = await LineWriter.open(
@@ -33,6 +35,7 @@ export async function lineSink(
     {
       failed: (error) => events.failed(error),
       dropped: () => events.dropped(),
+      seal,
       recovered(lost) {
         events.recovered(lost)
         // A hole in the records says so itself.

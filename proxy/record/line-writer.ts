@@ -1,5 +1,5 @@
 // Writes whole lines to a descriptor in batches, through pino's destination. Survives a full disk and a rotated file without tearing a line.
-import { closeSync } from 'node:fs'
+import { closeSync, fdatasync } from 'node:fs'
 import pino from 'pino'
 
 type Destination = ReturnType<typeof pino.destination>
@@ -28,6 +28,8 @@ export interface WriterEvents {
   recovered(lost: number): string | undefined
   /** A line did not fit into the backlog. */
   dropped(): void
+  /** What of a line is written. Asked once for each that is, in their order. */
+  seal?: ((line: string) => string) | undefined
 }
 
 export interface WriterLimits {
@@ -55,6 +57,8 @@ export const writerLimits: WriterLimits = {
 const busyTries = 10
 
 interface Waiter {
+  /** Waits for the disk, and not for the kernel alone. */
+  readonly durable: boolean
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
@@ -129,23 +133,30 @@ export class LineWriter {
   }
 
   #add(line: string): void {
-    this.#lines.push(line, '\n')
-    this.#waiting += line.length + 1
+    const text = this.#events.seal?.(line) ?? line
+    this.#lines.push(text, '\n')
+    this.#waiting += text.length + 1
   }
 
-  /** Resolves when the kernel has the line; rejects when it could not be handed over. The lines of one turn of the event loop go together. */
+  /** Resolves when the line is on the disk, or where there is none, when the kernel has it; rejects when it could not be written. What comes meanwhile goes together. */
   commit(line: string): Promise<void> {
     if (this.#trouble !== undefined) return Promise.reject(this.#trouble)
+    const lost = this.#lost
     this.push(line)
-    return this.flush()
+    if (this.#lost > lost) return Promise.reject(new Error('the backlog of lines is full'))
+    return this.#written(true)
   }
 
   /** Resolves when the kernel has every line pushed so far; rejects when writing fails. */
   flush(): Promise<void> {
     if (this.#trouble !== undefined) return Promise.reject(this.#trouble)
     if (this.#lines.length === 0 && this.#batch === undefined) return Promise.resolve()
+    return this.#written(false)
+  }
+
+  #written(durable: boolean): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiters.push({ resolve, reject })
+      this.#waiters.push({ durable, resolve, reject })
       this.#hurry()
     })
   }
@@ -202,6 +213,11 @@ export class LineWriter {
 
   #send(batch: Batch): void {
     this.#batch = batch
+    // All of it was written, and the disk alone had failed.
+    if (batch.written >= batch.bytes.length) {
+      this.#done()
+      return
+    }
     this.#stall = setTimeout(() => this.#stalled(batch), this.#limits.stall).unref()
     // Declared for text, and meant for bytes in the content mode `buffer`.
     Reflect.apply(this.#destination.write, this.#destination, [batch.bytes.subarray(batch.written)])
@@ -248,7 +264,7 @@ export class LineWriter {
       tries = 0
       if (this.#batch !== undefined) this.#batch.written += count
     })
-    destination.on('drain', () => this.#done())
+    destination.on('drain', () => this.#synced(opened))
     destination.on('error', (error: Error) => {
       // pino says the first error twice.
       if (broken || this.#batch === undefined) return
@@ -256,6 +272,20 @@ export class LineWriter {
       this.#fail(error, this.#batch)
     })
     return destination
+  }
+
+  /** Whoever waits for the disk waits for it with all others of the batch; the next one gathers meanwhile. */
+  #synced({ fd, tail }: Opened): void {
+    const batch = this.#batch
+    if (tail === 'unknown' || batch?.waiters.some(({ durable }) => durable) !== true) {
+      this.#done()
+      return
+    }
+    fdatasync(fd, (error) => {
+      if (this.#batch !== batch) return
+      if (error === null) this.#done()
+      else this.#fail(error, batch)
+    })
   }
 
   #done(): void {

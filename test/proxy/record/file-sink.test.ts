@@ -121,6 +121,18 @@ describe('a file that cannot be written', () => {
     },
   )
 
+  test('a commit that found no room in the backlog rejects: what was acknowledged is there', async () => {
+    const path = join(folder, 'records')
+    sink = await fileSink(path, surroundings, { ...quick, backlog: 1_000, batch: 500 })
+    const answers = await Promise.allSettled(Array.from({ length: 50 }, (_, number) => sink?.commit(record(number))))
+    const acknowledged = answers.flatMap(({ status }, number) => (status === 'fulfilled' ? [number] : []))
+    expect(acknowledged.length).toBeGreaterThan(0)
+    expect(acknowledged.length).toBeLessThan(50)
+    await sink.flush()
+    const kept = new Set(records(path).map(({ id }) => id))
+    expect(acknowledged.filter((number) => !kept.has(`id-${number}`))).toEqual([])
+  })
+
   test('lines that come faster than the bound are dropped whole, and that counts as unhealthy', async () => {
     const path = join(folder, 'records')
     sink = await fileSink(path, surroundings, { ...quick, backlog: 1_000, batch: 500 })
