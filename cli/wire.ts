@@ -11,7 +11,8 @@ import { ownPorts } from '../proxy/forward/own.ts'
 import { createResolver } from '../proxy/forward/resolver.ts'
 import type { Attestor } from '../proxy/identify/attestor.ts'
 import { peerCredentials, peerUid } from '../proxy/identify/kernel/peer.ts'
-import { admit, handle, record, tunnel } from '../proxy/pipeline.ts'
+import { OpenExchanges } from '../proxy/open-exchanges.ts'
+import { admit, handle, judge, record, tunnel } from '../proxy/pipeline.ts'
 import { adminServer } from '../proxy/record/admin.ts'
 import type { AdminReload, AdminStatus } from '../proxy/record/admin-protocol.ts'
 import { type Diagnostics, diagnostics } from '../proxy/record/diagnostics.ts'
@@ -71,6 +72,9 @@ function expiryOf(svids: SvidSource | undefined): number {
     return 0
   }
 }
+
+/** Milliseconds between two looks at what is under way. */
+const reviewEvery = 1_000
 
 type Closing = (() => Promise<unknown> | unknown)[]
 
@@ -148,6 +152,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       onProblem: (problem) => log.warn({ err: problem }, 'the keys of the cluster cannot be read'),
     })
   closing.push(() => cluster?.close())
+  const exchanges = new OpenExchanges()
   const ways = new Ways(config, {
     now,
     environment,
@@ -168,6 +173,11 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     onError: (error) => log.error({ err: error }, 'a record could not be made'),
   })
   closing.push(() => ways.close())
+  const review = () => exchanges.review((reached) => judge(reached, ways.current, now()))
+  // What passes with time (an expiry, a condition on the hour) has no event of its own.
+  const looking = setInterval(review, reviewEvery)
+  looking.unref()
+  closing.push(() => clearInterval(looking))
 
   const doors: Doors = {
     handle: (captured, reply) => handle(captured, reply, ways.current),
@@ -191,6 +201,9 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
 
   const reload = (next: Config) => {
     ways.reload(next)
+    inForce = next
+    void trust?.()
+    review()
     checks.loadedAt = now()
     checks.error = undefined
     metrics.reloadSuccess.add(1)

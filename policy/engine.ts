@@ -60,6 +60,8 @@ export interface PolicyEngine {
   readonly version: string
   /** Decides, and counts the request against the limit of the rule that allows it. */
   decide(question: Question): Allow | Deny
+  /** Decides again on what was decided before: as `decide`, but counts nothing. */
+  review(question: Question): Allow | Deny
   /** Whether some rule could allow this caller some request there. */
   reach(caller: SpiffeId, host: string, port: number): Reach
 }

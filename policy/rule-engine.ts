@@ -31,6 +31,9 @@ interface Granted {
 
 type Verdict = Omit<Allow, 'shadows'> | Omit<Deny, 'shadows'>
 
+/** Counts a request against a rule's limit: whole seconds to wait, 0 when it was within. */
+type Take = (rule: CompiledRule) => number
+
 const noShadows: readonly Shadow[] = Object.freeze([])
 
 class Engine implements RuleEngine {
@@ -49,13 +52,21 @@ class Engine implements RuleEngine {
   }
 
   decide(question: Question): Allow | Deny {
+    return this.#decide(question, (rule) => this.#take(rule, question))
+  }
+
+  review(question: Question): Allow | Deny {
+    return this.#decide(question, () => 0)
+  }
+
+  #decide(question: Question, take: Take): Allow | Deny {
     const view = new View(question)
     const places = this.#policy.index.places(view)
     const found = this.#policy.index.find(view.caller, places)
     const denier = firstDeny(found, view)
     const granted = denier === undefined ? firstAllow(found, view) : undefined
-    const verdict = this.#verdict(view, found, denier, granted)
-    return { ...verdict, shadows: this.#shadows(view, found, verdict, granted) }
+    const verdict = this.#verdict(view, found, denier, granted, take)
+    return { ...verdict, shadows: this.#shadows(view, found, verdict, granted, take) }
   }
 
   reach(caller: SpiffeId, host: string, port: number): Reach {
@@ -81,46 +92,53 @@ class Engine implements RuleEngine {
     found: readonly Found[],
     denier: CompiledRule | undefined,
     granted: Granted | undefined,
+    take: Take,
   ): Verdict {
     if (denier !== undefined) return deny('denied_by_rule', denier.name, deniedDetail(denier, view))
     if (granted === undefined) {
       return deny('no_rule', undefined, noRuleDetail(this.#policy.index, found, view))
     }
     const { rule, destination } = granted
-    const wait = this.#take(rule, view.question)
+    const wait = take(rule)
     if (wait > 0) return deny('limit_exceeded', rule.name, `rule ${rule.name} allows ${rule.limit?.text}`, wait)
     return { verdict: 'allow', rule: rule.name, destination, credential: rule.credential }
   }
 
   /** Each shadow rule by itself: what would have been decided had it been enforced, where that differs. */
-  #shadows(view: View, found: readonly Found[], verdict: Verdict, granted: Granted | undefined): readonly Shadow[] {
+  #shadows(
+    view: View,
+    found: readonly Found[],
+    verdict: Verdict,
+    granted: Granted | undefined,
+    take: Take,
+  ): readonly Shadow[] {
     if (found.every(({ drawer }) => drawer.shadows.length === 0)) return noShadows
     const rules = new Set(found.flatMap(({ drawer }) => drawer.shadows))
     const matching = [...rules].filter((rule) => holds(rule.conditions, rule.effect, view))
     return matching
       .sort((a, b) => a.order - b.order)
       .flatMap((rule) => {
-        const would = this.#would(rule, view, verdict, granted)
+        const would = wouldDecide(rule, verdict, granted, take)
         return would === undefined || would === verdict.verdict ? [] : [{ rule: rule.name, would }]
       })
-  }
-
-  #would(
-    rule: CompiledRule,
-    { question }: View,
-    verdict: Verdict,
-    granted: Granted | undefined,
-  ): Shadow['would'] | undefined {
-    if (rule.effect === 'deny') return 'deny'
-    const denied = verdict.verdict === 'deny' && verdict.reason === 'denied_by_rule'
-    // A deny would still win, and so would an allow further up.
-    if (denied || (granted !== undefined && granted.rule.order < rule.order)) return undefined
-    return this.#take(rule, question) === 0 ? 'allow' : 'deny'
   }
 
   #take(rule: CompiledRule, { caller, now }: Question): number {
     return rule.limit === undefined ? 0 : (this.limiters.get(rule.fingerprint)?.take(caller.id, now) ?? 0)
   }
+}
+
+function wouldDecide(
+  rule: CompiledRule,
+  verdict: Verdict,
+  granted: Granted | undefined,
+  take: Take,
+): Shadow['would'] | undefined {
+  if (rule.effect === 'deny') return 'deny'
+  const denied = verdict.verdict === 'deny' && verdict.reason === 'denied_by_rule'
+  // A deny would still win, and so would an allow further up.
+  if (denied || (granted !== undefined && granted.rule.order < rule.order)) return undefined
+  return take(rule) === 0 ? 'allow' : 'deny'
 }
 
 /** The first in the order of the file; each drawer is in that order. */

@@ -135,6 +135,10 @@ export interface Authorized extends Identified {
   readonly destination: Destination
 }
 
+export function isAuthorized(reached: Reached): reached is Reached & Authorized {
+  return reached.grant !== undefined
+}
+
 export interface Credentialed extends Authorized {
   /** Absent when the rule names no credential. */
   readonly lease: Lease | undefined
@@ -220,6 +224,8 @@ export interface Reply {
   send(answer: Answer): Promise<Delivered>
   /** Tells the agent why not. Where an answer has already begun, breaks it off. */
   refuse(refusal: Refusal): Promise<Delivered>
+  /** Ends the exchange before its time, at once and on both sides. Answers whether there was still something to end. */
+  cut(refusal: Refusal): boolean
 }
 
 /** The furthest that an exchange came. */

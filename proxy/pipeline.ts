@@ -6,19 +6,21 @@
 // A step takes what the one before gave and returns more; one that cannot go on throws a Refusal, and nothing else ends
 // a request early. Whatever goes wrong is a refusal too: it denies and it is recorded.
 import type { PolicyEngine, Reach } from '../policy/engine.ts'
-import { authorize } from './authorize/authorize.ts'
-import type {
-  Answer,
-  Caller,
-  Captured,
-  Connection,
-  Credentialed,
-  Delivered,
-  Destination,
-  FailedConnection,
-  Injected,
-  Outcome,
-  Reply,
+import { authorize, reauthorize } from './authorize/authorize.ts'
+import {
+  type Answer,
+  type Caller,
+  type Captured,
+  type Connection,
+  type Credentialed,
+  type Delivered,
+  type Destination,
+  type FailedConnection,
+  type Injected,
+  isAuthorized,
+  type Outcome,
+  type Reached,
+  type Reply,
 } from './exchange.ts'
 import type { Forwarder } from './forward/forwarder.ts'
 import { type Attestors, callerOf, identify } from './identify/identify.ts'
@@ -26,10 +28,14 @@ import { inject } from './inject/inject.ts'
 import type { Placements } from './inject/placement.ts'
 import { needOf, obtain } from './obtain/obtain.ts'
 import type { Credentials } from './obtain/provider.ts'
+import type { OpenExchanges } from './open-exchanges.ts'
 import type { Journal } from './record/sink.ts'
 import { redact } from './redact/redact.ts'
 import { Refusal } from './refusal.ts'
 import { type Stopwatch, Story } from './story.ts'
+
+/** For what nobody is waiting for. */
+const unhurried = new AbortController().signal
 
 /** Milliseconds that telling who opens a tunnel may take. */
 const attestationTime = 10_000
@@ -43,6 +49,7 @@ export interface Way {
   readonly placements: Placements
   readonly forwarder: Forwarder
   readonly journal: Journal
+  readonly open: OpenExchanges
   readonly stopwatch: Stopwatch
 }
 
@@ -61,12 +68,15 @@ type Passage = (captured: Captured, story: Story, way: Way, signal: AbortSignal)
 async function conclude(captured: Captured, story: Story, reply: Reply, way: Way, passage: Passage): Promise<void> {
   let answer: Answer | undefined
   let delivered: Delivered
+  const open = { story, reply }
+  way.open.enter(open)
   try {
     answer = await passage(captured, story, way, reply.signal)
     delivered = await reply.send(answer)
   } catch (error) {
     delivered = await reply.refuse(Refusal.from(error))
   }
+  way.open.leave(open)
   const bytes = { sent: delivered.sent, received: delivered.received ?? captured.body?.passed ?? 0 }
   record(story.ends({ refusal: delivered.refusal, answer, ended: delivered.ended, bytes }), way)
 }
@@ -150,6 +160,18 @@ export async function admit(
 ): Promise<{ readonly caller: Caller; readonly reach: Reach }> {
   const caller = await callerOf(connection, way.attestors, now, AbortSignal.timeout(attestationTime))
   return { caller, reach: way.policy.reach(caller.id, host, port) }
+}
+
+/**
+ * Looks again at an exchange under way: who calls, and whether the rules in force now would allow it.
+ * @throws Refusal when it may not go on
+ */
+export function judge(reached: Reached, way: Way, now: number): undefined | Promise<unknown> {
+  // What has not been decided yet will be.
+  if (!isAuthorized(reached)) return undefined
+  const caller = callerOf(reached.connection, way.attestors, now, unhurried)
+  reauthorize(reached, way.policy, way.destinations, now)
+  return caller instanceof Promise ? caller : undefined
 }
 
 /** Records an exchange, or a connection that ended before there was one. */

@@ -269,6 +269,8 @@ export interface RefusalDetail {
   readonly detail?: string
   /** The rule that decided. */
   readonly rule?: string
+  /** Of the rules that decided, where it is not told otherwise. */
+  readonly policyVersion?: string
   /** Whole seconds until it may be tried again. */
   readonly retryAfter?: number
   /** Rules in shadow mode that would have decided otherwise; for the record. */
@@ -284,15 +286,20 @@ export class Refusal extends Error {
   readonly reason: Reason
   readonly detail: string | undefined
   readonly rule: string | undefined
+  readonly policyVersion: string | undefined
   readonly retryAfter: number | undefined
   readonly shadows: readonly Shadow[] | undefined
   readonly findings: readonly Finding[]
 
-  constructor(reason: Reason, { detail, rule, retryAfter, shadows, cause, findings = [] }: RefusalDetail = {}) {
+  constructor(
+    reason: Reason,
+    { detail, rule, policyVersion, retryAfter, shadows, cause, findings = [] }: RefusalDetail = {},
+  ) {
     super(detail === undefined ? reason : `${reason}: ${detail}`, cause === undefined ? undefined : { cause })
     this.reason = reason
     this.detail = detail
     this.rule = rule
+    this.policyVersion = policyVersion
     this.retryAfter = retryAfter
     this.shadows = shadows
     this.findings = findings

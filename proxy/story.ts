@@ -23,6 +23,11 @@ export class Story {
     this.#mark = this.#began
   }
 
+  /** How far it has come. */
+  get reached(): Reached {
+    return this.#reached
+  }
+
   /** Notes that `stage` ended now, with this result, and hands the result on. */
   came<T extends Reached>(stage: Stage, reached: T): T {
     this.#reached = reached

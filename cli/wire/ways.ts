@@ -13,6 +13,7 @@ import { type Catalogue, createPlacements, type StandIn } from '../../proxy/inje
 import { type CredentialEvent, CredentialManager } from '../../proxy/obtain/manager.ts'
 import { type ConfiguredCredential, configureCredentials } from '../../proxy/obtain/providers.ts'
 import type { Surroundings as ProviderSurroundings } from '../../proxy/obtain/surroundings.ts'
+import type { OpenExchanges } from '../../proxy/open-exchanges.ts'
 import type { Way } from '../../proxy/pipeline.ts'
 import { auditJournal } from '../../proxy/record/journal.ts'
 import type { AuditRecord } from '../../proxy/record/line.ts'
@@ -28,6 +29,7 @@ export interface WaySurroundings {
   readonly svids: SvidSource | undefined
   readonly isOwn: IsOwn
   readonly attestors: Attestors
+  readonly open: OpenExchanges
   readonly sink: RecordSink
   readonly fingerprint: (secret: Secret) => string
   readonly observe: (record: AuditRecord) => void
@@ -103,9 +105,10 @@ export class Ways {
   }
 
   #wayOf({ config, policy, placements, forwarder }: Made): Way {
-    const { attestors, sink, fingerprint, observe, onError } = this.#surroundings
+    const { attestors, open, sink, fingerprint, observe, onError } = this.#surroundings
     return {
       attestors,
+      open,
       policy,
       destinations: new Map(Object.entries(config.destinations)),
       credentials: this.#manager,

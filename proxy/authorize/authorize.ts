@@ -1,5 +1,5 @@
 // May this caller, for this principal, do exactly this, now? The policy answers; here its answer becomes a step or a refusal.
-import type { Deny, PolicyEngine, Question } from '../../policy/engine.ts'
+import type { Allow, Deny, PolicyEngine, Question } from '../../policy/engine.ts'
 import type { Authorized, Destination, Identified } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 
@@ -9,8 +9,33 @@ export function authorize(
   policy: PolicyEngine,
   destinations: ReadonlyMap<string, Destination>,
 ): Authorized {
-  const decision = policy.decide(question(identified))
-  if (decision.verdict === 'deny') throw new Refusal(decision.reason, denial(decision))
+  return granted(identified, policy.decide(question(identified, identified.receivedAt)), policy.version, destinations)
+}
+
+/**
+ * Whether what was authorized would be now; nothing is counted.
+ * @throws Refusal as `authorize`
+ */
+export function reauthorize(
+  authorized: Authorized,
+  policy: PolicyEngine,
+  destinations: ReadonlyMap<string, Destination>,
+  now: number,
+): void {
+  const decision = policy.review(question(authorized, now))
+  const { grant, destination } = granted(authorized, decision, policy.version, destinations)
+  const { grant: before } = authorized
+  if (grant.credential === before.credential && destination.name === before.destination) return
+  throw new Refusal('no_rule', { rule: grant.rule, detail: 'it would be sent otherwise by now, so not as it was' })
+}
+
+function granted(
+  identified: Identified,
+  decision: Allow | Deny,
+  policyVersion: string,
+  destinations: ReadonlyMap<string, Destination>,
+): Authorized {
+  if (decision.verdict === 'deny') throw new Refusal(decision.reason, denial(decision, policyVersion))
   const destination = destinations.get(decision.destination)
   if (destination === undefined)
     throw new Refusal('internal_error', { detail: `no destination ${decision.destination}` })
@@ -23,9 +48,9 @@ export function authorize(
   return { ...identified, grant: decision, destination }
 }
 
-function question({ caller, principal, chain, method, target, headers, receivedAt }: Identified): Question {
+function question({ caller, principal, chain, method, target, headers }: Identified, now: number): Question {
   return {
-    now: receivedAt,
+    now,
     caller,
     principal,
     chain: {
@@ -45,9 +70,10 @@ function question({ caller, principal, chain, method, target, headers, receivedA
   }
 }
 
-function denial({ detail, rule, retryAfter, shadows }: Deny) {
+function denial({ detail, rule, retryAfter, shadows }: Deny, policyVersion: string) {
   return {
     detail,
+    policyVersion,
     shadows,
     ...(rule === undefined ? {} : { rule }),
     ...(retryAfter === undefined ? {} : { retryAfter }),

@@ -19,6 +19,8 @@ export class HttpReply implements Reply, BodySink {
   readonly #response: ServerResponse
   readonly #listenerEnds: Ending
   #gone: AbortController | undefined
+  /** Aborted when access to a connection that was handed over is withdrawn. */
+  #severed: AbortController | undefined
   #flow: Flow | undefined
   #sent = 0
   /** Length of the body as its head announces it. */
@@ -38,6 +40,17 @@ export class HttpReply implements Reply, BodySink {
     this.#gone ??= new AbortController()
     if (this.#response.destroyed && !this.#gone.signal.aborted) this.#gone.abort(new Refusal('client_gone'))
     return this.#gone.signal
+  }
+
+  cut(refusal: Refusal): boolean {
+    if (this.#failure !== undefined || this.#response.destroyed || this.#response.writableFinished) return false
+    this.#gone ??= new AbortController()
+    if (this.#gone.signal.aborted) return false
+    this.#severed?.abort(refusal)
+    // Ends what a step waits for, which then refuses.
+    this.#gone.abort(refusal)
+    if (this.#delivered !== undefined) this.fail(refusal)
+    return true
   }
 
   send(answer: Answer): Promise<Delivered> {
@@ -130,10 +143,11 @@ export class HttpReply implements Reply, BodySink {
       upstream.destroy()
       return { ended: 'client_gone', refusal: undefined, sent: 0 }
     }
+    this.#severed = new AbortController()
     this.#response.detachSocket(socket)
     const fields = [...answer.headers, idField, this.#id]
     socket.write(`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\n${head(fields)}\r\n`, 'latin1')
-    return splice(socket, upstream, this.#listenerEnds.over)
+    return splice(socket, upstream, this.#listenerEnds.over, this.#severed.signal)
   }
 }
 

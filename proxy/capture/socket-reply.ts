@@ -11,6 +11,8 @@ export class SocketReply implements Reply {
   readonly #socket: Duplex
   readonly #listenerEnds: Ending
   readonly #gone = new AbortController()
+  /** Aborted when access is withdrawn. */
+  readonly #severed = new AbortController()
 
   constructor(id: string, socket: Duplex, listenerEnds: Ending) {
     this.#id = id
@@ -26,7 +28,14 @@ export class SocketReply implements Reply {
   async send(answer: Answer): Promise<Delivered> {
     if (answer.tunnel === undefined) throw new Refusal('internal_error', { detail: 'no connection behind the CONNECT' })
     this.#socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-    return splice(this.#socket, answer.tunnel, this.#listenerEnds.over)
+    return splice(this.#socket, answer.tunnel, this.#listenerEnds.over, this.#severed.signal)
+  }
+
+  cut(refusal: Refusal): boolean {
+    if (this.#gone.signal.aborted) return false
+    this.#severed.abort(refusal)
+    this.#gone.abort(refusal)
+    return true
   }
 
   async refuse(refusal: Refusal): Promise<Delivered> {

@@ -3,8 +3,11 @@ import type { Duplex } from 'node:stream'
 import type { Delivered } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 
-/** @returns when both sides have closed; `sent` counts the bytes given to the agent, `received` those that it sent */
-export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Promise<Delivered> {
+/**
+ * @param signals each withdraws access, for the reason that it is aborted with
+ * @returns when both sides have closed; `sent` counts the bytes given to the agent, `received` those that it sent
+ */
+export function splice(agent: Duplex, upstream: Duplex, ...signals: readonly AbortSignal[]): Promise<Delivered> {
   return new Promise((resolve) => {
     let sent = 0
     let received = 0
@@ -22,8 +25,10 @@ export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Pr
       if (!clean || !side.readableEnded) other.destroy()
       open -= 1
       if (open > 0) return
-      signal.removeEventListener('abort', cut)
-      if (signal.aborted && signal.reason instanceof Refusal) refusal ??= signal.reason
+      for (const signal of signals) {
+        signal.removeEventListener('abort', cut)
+        if (signal.aborted && signal.reason instanceof Refusal) refusal ??= signal.reason
+      }
       resolve({ ended: first ?? 'complete', refusal, sent, received })
     }
     for (const [side, other, name] of [
@@ -47,7 +52,9 @@ export function splice(agent: Duplex, upstream: Duplex, signal: AbortSignal): Pr
     agent.on('data', (chunk: Buffer) => {
       received += chunk.length
     })
-    signal.addEventListener('abort', cut)
-    if (signal.aborted) cut()
+    for (const signal of signals) {
+      signal.addEventListener('abort', cut)
+      if (signal.aborted) cut()
+    }
   })
 }

@@ -160,7 +160,8 @@ function requestOf({ method, target }: Reached, bytes: number | undefined): Audi
 }
 
 function decisionOf({ exchange: { grant }, refusal }: Outcome, policyVersion: string): AuditRecord['decision'] {
-  return grant === undefined ? denied(refusal, policyVersion) : allowed({ grant }, policyVersion)
+  // A denial may come after an allow, when an exchange under way is decided again.
+  return denied(refusal, policyVersion) ?? (grant && allowed({ grant }, policyVersion))
 }
 
 function denied(refusal: Refusal | undefined, policyVersion: string): AuditRecord['decision'] {
@@ -172,7 +173,7 @@ function denied(refusal: Refusal | undefined, policyVersion: string): AuditRecor
         verdict: 'deny',
         rule: refusal.rule,
         reason: refusal.reason,
-        policy_version: policyVersion,
+        policy_version: refusal.policyVersion ?? policyVersion,
         shadows: shadowsOf(refusal.shadows),
       }
     default:
