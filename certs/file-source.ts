@@ -1,17 +1,17 @@
-// Identity and trust from PEM files that something else keeps current: spiffe-helper, cert-manager, a mounted secret.
+// Identity and trust from files that something else keeps current: spiffe-helper, cert-manager, a mounted secret.
 import { open } from 'node:fs/promises'
+import { readBundleFile } from './bundle/file.ts'
 import { Changes } from './changes.ts'
 import { FolderWatch } from './folder-watch.ts'
 import { pemBlocks } from './pem.ts'
 import type { SvidSource, TrustBundle, X509Svid } from './source.ts'
 import { type TrustDomain, trustDomainOf } from './spiffe-id.ts'
 import { takeOwnSvid } from './svid/own.ts'
-import { parseCertificate } from './x509/certificate.ts'
 
 export interface FileSourceOptions {
   /** Paths of the certificate chain (leaf first) and its PKCS#8 key; undefined when only callers are to be verified. */
   readonly identity: { readonly certificate: string; readonly key: string } | undefined
-  /** Paths of the roots, by trust domain. */
+  /** Paths of the roots in PEM, or of SPIFFE bundle documents, by trust domain. */
   readonly bundles: ReadonlyMap<TrustDomain, string>
   /** The trust domain that the own identity must be of. */
   readonly trustDomain: TrustDomain
@@ -54,7 +54,7 @@ export class FileSource implements SvidSource {
       )
     }
     for (const [domain, path] of bundles) {
-      parts.push(part([path], ([roots = '']) => this.#bundles.set(domain, readBundle(domain, roots))))
+      parts.push(part([path], ([roots = '']) => this.#bundles.set(domain, readBundleFile(domain, roots))))
     }
     this.#parts = parts
     this.#watch = new FolderWatch(() => void this.reload())
@@ -142,12 +142,6 @@ function readIdentity(certificates: string, keys: string, trustDomain: TrustDoma
   const svid = takeOwnSvid(chain, key)
   if (trustDomainOf(svid.id) !== trustDomain) throw new Error(`${svid.id} is not of the trust domain ${trustDomain}`)
   return svid
-}
-
-function readBundle(trustDomain: TrustDomain, text: string): TrustBundle {
-  const x509Authorities = blocks(text, 'CERTIFICATE')
-  for (const der of x509Authorities) parseCertificate(der)
-  return { trustDomain, x509Authorities }
 }
 
 /** @throws Error when there is none: a file in the middle of being written must not take the place of a good one */

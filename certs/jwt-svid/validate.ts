@@ -34,6 +34,8 @@ export async function validateJwtSvid({ token, audience, bundleFor, now }: JwtSv
   const authorities = bundleFor(trustDomainOf(id))?.jwtAuthorities
   if (authorities === undefined)
     throw new JwtSvidError('jwt_svid_untrusted_domain', 'there are no JWT keys of this trust domain')
+  if (authorities.length === 0)
+    throw new JwtSvidError('jwt_svid_unknown_key', 'the bundle of this trust domain has no keys for JWT-SVIDs')
   await verifySignature(compact, authorities)
   // 4. Meant for us, and now.
   checkTerms(terms, audience, now)

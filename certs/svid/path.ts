@@ -76,7 +76,13 @@ class PathSearch {
   }
 
   get fault(): SvidError {
-    return this.#fault ?? new SvidError('svid_no_path_to_root', 'no certificate of the bundle or chain is the issuer')
+    if (this.#fault !== undefined) return this.#fault
+    // None at all is a statement of its owner: no SVID of the domain is valid (SPIFFE Trust Domain and Bundle §4.1.3).
+    const detail =
+      this.#roots.length === 0
+        ? 'the bundle of this trust domain has no roots'
+        : 'no certificate of the bundle or chain is the issuer'
+    return new SvidError('svid_no_path_to_root', detail)
   }
 
   extend(path: Path): Path | undefined {

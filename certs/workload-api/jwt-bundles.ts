@@ -1,6 +1,7 @@
 // What a message with JWT bundles says: the keys that verify the JWT-SVIDs of each trust domain.
 import { isDeepStrictEqual } from 'node:util'
 import type { JWK } from 'jose'
+import { readKeySet } from '../bundle/signing-keys.ts'
 import { parseTrustDomain, type TrustDomain } from '../spiffe-id.ts'
 import { readJwtBundlesAnswer } from './proto.ts'
 
@@ -16,27 +17,11 @@ export function readJwtBundles(
   const bundles = new Map<TrustDomain, readonly JWK[]>()
   for (const [id, document] of readJwtBundlesAnswer(message)) {
     const trustDomain = parseTrustDomain(id)
-    const keys = readKeys(document)
+    // A key without an identifier is never found by a token, which must name one (JWT-SVID §2.2; as go-spiffe).
+    const keys = readKeySet(new TextDecoder('utf-8', { fatal: true }).decode(document))
     const known = before.get(trustDomain)
     bundles.set(trustDomain, known !== undefined && isDeepStrictEqual(known, keys) ? known : keys)
   }
   if (bundles.size === 0) throw new Error('there is no bundle')
   return bundles
-}
-
-/** A key without an identifier is never found by a token, which must name one (JWT-SVID §2.2; as go-spiffe). */
-function readKeys(document: Uint8Array): readonly JWK[] {
-  const parsed: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(document))
-  if (typeof parsed !== 'object' || parsed === null || !('keys' in parsed) || !Array.isArray(parsed.keys))
-    throw new Error('a bundle is not a set of keys')
-  return parsed.keys.map(readKey)
-}
-
-function readKey(key: unknown): JWK {
-  if (typeof key !== 'object' || key === null) throw new Error('a key is not an object')
-  const jwk = { ...key } as JWK
-  if (typeof jwk.kty !== 'string') throw new Error('a key has no type')
-  if (typeof jwk.kid !== 'string' || jwk.kid === '') throw new Error('a key has no identifier')
-  if (jwk.d !== undefined || jwk.k !== undefined) throw new Error('a key is not public')
-  return jwk
 }

@@ -187,7 +187,7 @@ describe('a message is complete:', () => {
 
   test('the keys for JWT-SVIDs are kept with the roots, whichever comes first', async () => {
     const { api, source } = await withSvid()
-    const document = Buffer.from('{"keys":[{"kty":"EC","crv":"P-256","x":"a","y":"b","kid":"one"}]}')
+    const document = Buffer.from('{"keys":[{"kty":"EC","crv":"P-256","x":"YQ","y":"Yg","kid":"one"}]}')
     const message = jwtBundlesAnswer(
       new Map([
         ['spiffe://acme.example', document],
@@ -414,12 +414,12 @@ test('an identity that expires is told of, though nothing comes', async () => {
 
 describe('JWT bundles', () => {
   const bundles = (document: string) => jwtBundlesAnswer(new Map([['spiffe://acme.example', Buffer.from(document)]]))
-  const good = bundles('{"keys":[{"kty":"EC","crv":"P-256","x":"a","y":"b","kid":"one"}]}')
+  const good = bundles('{"keys":[{"kty":"EC","crv":"P-256","x":"YQ","y":"Yg","kid":"one"}]}')
 
   test.each([
     ['no bundle', new Uint8Array(), /there is no bundle/],
     ['no JSON', bundles('{'), /JSON/],
-    ['no keys', bundles('{}'), /a bundle is not a set of keys/],
+    ['no keys', bundles('{}'), /it has no list of keys/],
     ['a key without identifier', bundles('{"keys":[{"kty":"EC"}]}'), /a key has no identifier/],
     ['a private key', bundles('{"keys":[{"kty":"EC","kid":"a","d":"x"}]}'), /a key is not public/],
   ])('%s: the message is discarded', async (_, message, reason) => {
