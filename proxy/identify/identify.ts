@@ -6,8 +6,14 @@ import type { Attestor } from './attestor.ts'
 /** The attestors of each listener, strongest first. An empty list means that nobody may call there. */
 export type Attestors = ReadonlyMap<string, readonly Attestor[]>
 
+interface Known {
+  readonly caller: Caller
+  readonly attestor: Attestor
+  readonly epoch: number | undefined
+}
+
 /** A proof concerns a connection, so it is asked for once a connection; its end is looked at on every request. */
-const known = new WeakMap<Connection, Caller>()
+const known = new WeakMap<Connection, Known>()
 
 /** Where the proof that ends is no certificate. */
 const expired: Partial<Record<ProofKind, Reason>> = {
@@ -35,8 +41,10 @@ export function callerOf(
   now: number,
   signal: AbortSignal,
 ): Caller | Promise<Caller> {
-  const caller = known.get(connection)
-  if (caller === undefined) return attest(connection, attestors.get(connection.listener) ?? [], signal)
+  const proved = known.get(connection)
+  if (proved === undefined || proved.attestor.epoch !== proved.epoch)
+    return attest(connection, attestors.get(connection.listener) ?? [], signal)
+  const { caller } = proved
   if (caller.expiresAt !== undefined && caller.expiresAt <= now) {
     const [strongest = 'x509-svid'] = caller.proofs
     throw new Refusal(expired[strongest] ?? 'svid_expired', {
@@ -48,9 +56,10 @@ export function callerOf(
 
 async function attest(connection: Connection, attestors: readonly Attestor[], signal: AbortSignal): Promise<Caller> {
   for (const attestor of attestors) {
+    const { epoch } = attestor
     const caller = await attestor.attest(connection, signal)
     if (caller === undefined) continue
-    known.set(connection, caller)
+    known.set(connection, { caller, attestor, epoch })
     return caller
   }
   const asksForCertificate = connection.accept === 'https-proxy' && !attestors.some(({ name }) => tokens.has(name))

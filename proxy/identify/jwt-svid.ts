@@ -14,6 +14,8 @@ export interface JwtSvidAttestorOptions {
   readonly audience: string
   /** The bundle of one trust domain, as the source has it now. */
   readonly bundleFor: BundleLookup
+  /** Counts the changes of bundles. */
+  readonly epoch?: () => number
   /** Epoch milliseconds. */
   readonly now: () => number
   /** Must confirm the caller; undefined on listeners with TLS, where nobody on the way reads the token. */
@@ -31,6 +33,10 @@ export class JwtSvidAttestor implements Attestor {
 
   constructor(options: JwtSvidAttestorOptions) {
     this.#options = options
+  }
+
+  get epoch(): number {
+    return this.#options.epoch?.() ?? 0
   }
 
   async attest(connection: Connection, signal: AbortSignal): Promise<Caller | undefined> {

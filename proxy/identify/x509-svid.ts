@@ -10,6 +10,8 @@ import type { Attestor } from './attestor.ts'
 export interface X509SvidAttestorOptions {
   /** The bundle of one trust domain, as the source has it now. */
   readonly bundleFor: BundleLookup
+  /** Counts the changes of bundles. */
+  readonly epoch?: () => number
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -17,9 +19,15 @@ export interface X509SvidAttestorOptions {
 export class X509SvidAttestor implements Attestor {
   readonly name = 'x509-svid'
   readonly #validator: SvidValidator
+  readonly #epoch: () => number
 
   constructor(options: X509SvidAttestorOptions) {
     this.#validator = new SvidValidator(options)
+    this.#epoch = options.epoch ?? (() => 0)
+  }
+
+  get epoch(): number {
+    return this.#epoch()
   }
 
   async attest({ peerCertificates }: Connection): Promise<Caller | undefined> {
