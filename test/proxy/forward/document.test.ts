@@ -2,7 +2,7 @@
 import type { RequestListener } from 'node:http'
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
-import { fetchDocument } from '../../../proxy/forward/document.ts'
+import { type DocumentBounds, fetchDocument } from '../../../proxy/forward/document.ts'
 import { guardedDispatcher } from '../../../proxy/forward/undici.ts'
 import { type HttpsUpstream, httpsUpstream } from '../../support/upstream.ts'
 
@@ -15,7 +15,8 @@ async function fetched(
     ca,
     addresses = ['127.0.0.0/8'],
     names = ['keys.example'],
-  }: { ca?: string; addresses?: string[]; names?: string[] } = {},
+    bounds,
+  }: { ca?: string; addresses?: string[]; names?: string[]; bounds?: DocumentBounds } = {},
 ): Promise<string> {
   server = await httpsUpstream(names, listener)
   const reachable = { ca: [ca ?? server.ca], addresses, patience: 2_000 }
@@ -25,7 +26,7 @@ async function fetched(
     () => false,
   )
   try {
-    return await fetchDocument(dispatcher, `https://keys.example:${server.port}/jwks`, 700)
+    return await fetchDocument(dispatcher, `https://keys.example:${server.port}/jwks`, 700, bounds)
   } catch (error) {
     return error instanceof Error ? error.message.replace(/:\d+/, '') : String(error)
   } finally {
@@ -87,5 +88,38 @@ describe('a document', () => {
     expect(await fetched(ok, { ca })).toMatch(/^keys.example was not connected to: upstream_untrusted/)
     await server?.close()
     expect(await fetched(ok, { addresses: [] })).toMatch(/^keys.example was not connected to: blocked_address/)
+  })
+
+  describe('where redirects are followed', () => {
+    const bounds = { redirects: 2, largest: 100 }
+    const to =
+      (location: (port: number) => string): RequestListener =>
+      (request, response) => {
+        if (request.url === '/end') response.end('the document')
+        else response.writeHead(307, { location: location(request.socket.localPort ?? 0) }).end('{"keys":[]}')
+      }
+
+    it.each<[string, RequestListener, string | RegExp]>([
+      ['to a path', to(() => '/end'), 'the document'],
+      ['to a URL', to((port) => `https://keys.example:${port}/end`), 'the document'],
+      ['to cleartext', to((port) => `http://keys.example:${port}/end`), /redirects to cleartext or another scheme$/],
+      ['to a file', to(() => 'file:///etc/passwd'), /redirects to cleartext or another scheme$/],
+      [
+        'with a password',
+        to((port) => `https://a:b@keys.example:${port}/end`),
+        /redirects to a URL with user information$/,
+      ],
+      ['to what is no URL', to(() => 'https://:bad'), /redirects to nowhere$/],
+      ['to nothing', (_, response) => response.writeHead(302).end(), /redirects to nowhere$/],
+      ['in circles', to(() => '/again'), /redirects more than 2 times$/],
+      [
+        'to another name than that of its certificate',
+        to((port) => `https://other.example:${port}/end`),
+        /^other.example was not connected to: upstream_untrusted/,
+      ],
+      ['to too much', (_, response) => response.end('x'.repeat(101)), /answered with more than 100 bytes$/],
+    ])('%s', async (_, listener, outcome) => {
+      expect(await fetched(listener, { bounds })).toMatch(outcome)
+    })
   })
 })
