@@ -1,18 +1,27 @@
 // Time-ordered identifiers of requests and connections: UUID version 7 (RFC 9562 §5.7).
-import { randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 
-const pool = Buffer.alloc(4096)
-let used = pool.length
+/** Random hexadecimal digits, drawn many at a time. */
+let digits = ''
+let used = 0
+const each = 20
+
+let millisecond = Number.NaN
+let time = ''
 
 /** @param now epoch milliseconds */
 export function requestId(now: number): string {
-  if (used + 10 > pool.length) {
-    randomFillSync(pool)
+  if (used === digits.length) {
+    digits = randomBytes(200 * each).toString('hex')
     used = 0
   }
-  const random = pool.toString('hex', used, used + 10)
-  used += 10
-  const time = Math.trunc(now).toString(16).padStart(12, '0')
-  const variant = ((Number.parseInt(random.charAt(3), 16) & 0x3) | 0x8).toString(16)
-  return `${time.slice(0, 8)}-${time.slice(8, 12)}-7${random.slice(0, 3)}-${variant}${random.slice(4, 7)}-${random.slice(8, 20)}`
+  if (now !== millisecond) {
+    const stamp = Math.trunc(now).toString(16).padStart(12, '0')
+    time = `${stamp.slice(0, 8)}-${stamp.slice(8)}-7`
+    millisecond = now
+  }
+  const at = used
+  used += each
+  const variant = '89ab'.charAt(Number.parseInt(digits.charAt(at), 16) & 0x3)
+  return `${time}${digits.slice(at + 1, at + 4)}-${variant}${digits.slice(at + 4, at + 7)}-${digits.slice(at + 7, at + 19)}`
 }

@@ -95,6 +95,9 @@ function absoluteTarget(url: string, host: string | undefined): Target {
   return target
 }
 
+/** What Host said in a tunnel where it named the right place: the requests of a connection all say the same. */
+const agreed = new WeakMap<Place, string>()
+
 function tunnelTarget(url: string, host: string | undefined, place: Place): Target {
   // A client that speaks absolute-form inside its tunnel is held to the same place.
   if (!url.startsWith('/')) {
@@ -105,6 +108,10 @@ function tunnelTarget(url: string, host: string | undefined, place: Place): Targ
     if (host !== undefined) agree(host, place)
     return target
   }
-  if (host !== undefined) agree(host, place)
-  return { ...place, ...parseOriginForm(url) }
+  if (host !== undefined && host !== agreed.get(place)) {
+    agree(host, place)
+    agreed.set(place, host)
+  }
+  const { path, query } = parseOriginForm(url)
+  return { scheme: place.scheme, host: place.host, port: place.port, path, query }
 }

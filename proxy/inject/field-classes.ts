@@ -91,7 +91,8 @@ export class FieldClasses {
 
 /** Lower case, and with dashes: many servers take `X_Api_Key` for `X-Api-Key`. */
 export function plainName(name: string): string {
-  return name.toLowerCase().replaceAll('_', '-')
+  const lower = name.toLowerCase()
+  return lower.includes('_') ? lower.replaceAll('_', '-') : lower
 }
 
 /** Whether a field is no place for a credential, since its meaning belongs to the connection, the framing or the proxy. */
