@@ -3,6 +3,7 @@ import type { Duplex, Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import type { SpiffeId } from '../certs/spiffe-id.ts'
 import type { Allow } from '../policy/engine.ts'
+import type { SecretReference } from './config/scalars.ts'
 import type { Lease } from './obtain/provider.ts'
 import type { Refusal } from './refusal.ts'
 import type { Secret } from './secret.ts'
@@ -87,6 +88,10 @@ export interface Destination {
   readonly addresses: readonly string[]
   /** PEM of extra certification authorities, besides the system's. */
   readonly ca: readonly string[]
+  /** What to show to a server that asks for a certificate: the proxy's own X509-SVID, or that of files. */
+  readonly clientCertificate?: 'svid' | { readonly certificate: string; readonly key: SecretReference } | undefined
+  /** Which workload the server must prove to be; then neither its name nor any authority of the web counts. */
+  readonly spiffeId?: SpiffeId | undefined
   /** What to do when the answer gives an injected secret back. */
   readonly echo: 'redact' | 'block' | 'trusted-echo'
   /** Milliseconds. */

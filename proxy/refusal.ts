@@ -239,6 +239,26 @@ export const reasons = {
     title: 'The certificate of the host was not accepted.',
     next: 'Have the right authority configured for the destination.',
   },
+  upstream_svid_invalid: {
+    status: 502,
+    title: 'The host did not present a valid X509-SVID of a trust domain that the proxy trusts.',
+    next: 'Have whoever runs the host look at its SVID, or the bundle of its trust domain configured.',
+  },
+  upstream_wrong_identity: {
+    status: 502,
+    title: 'The host proved to be another workload than the destination names.',
+    next: askOperator,
+  },
+  upstream_rejected_certificate: {
+    status: 502,
+    title: 'The host did not accept the certificate of the proxy, or demands one.',
+    next: 'Have a client certificate that the host accepts configured for the destination.',
+  },
+  client_certificate_unavailable: {
+    status: 503,
+    title: 'The certificate that the proxy shows to this host cannot be had now.',
+    next: retryLater,
+  },
   upstream_timeout: { status: 504, title: 'The host did not answer in time.', next: retryLater },
   upstream_protocol: { status: 502, title: 'The host did not answer in well-formed HTTP.', next: retryLater },
   upstream_closed: {

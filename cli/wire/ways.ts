@@ -3,15 +3,19 @@ import { randomBytes } from 'node:crypto'
 import type { SvidSource } from '../../certs/source.ts'
 import { compile } from '../../policy/compile.ts'
 import { createEngine, type RuleEngine } from '../../policy/rule-engine.ts'
+import type { SecretReference } from '../../proxy/config/scalars.ts'
 import type { Config } from '../../proxy/config/schema.ts'
 import type { IsOwn } from '../../proxy/forward/connector.ts'
 import { PooledForwarder } from '../../proxy/forward/dispatcher.ts'
+import { type MutualFor, mutualTls } from '../../proxy/forward/mutual.ts'
 import { createResolver, type Resolve } from '../../proxy/forward/resolver.ts'
 import { guardedDispatcher } from '../../proxy/forward/undici.ts'
 import type { Attestors } from '../../proxy/identify/identify.ts'
 import { type Catalogue, createPlacements, type StandIn } from '../../proxy/inject/catalogue.ts'
 import { type CredentialEvent, CredentialManager } from '../../proxy/obtain/manager.ts'
 import { type ConfiguredCredential, configureCredentials } from '../../proxy/obtain/providers.ts'
+import { readReference } from '../../proxy/obtain/reference.ts'
+import { readSmallFile } from '../../proxy/obtain/small-file.ts'
 import type { Surroundings as ProviderSurroundings } from '../../proxy/obtain/surroundings.ts'
 import type { OpenExchanges } from '../../proxy/open-exchanges.ts'
 import type { Way } from '../../proxy/pipeline.ts'
@@ -100,7 +104,7 @@ export class Ways {
       policy: createEngine(compile({ rules, destinations: Object.values(destinations) }), before?.policy),
       placements: createPlacements({ rules, credentials, standInKey: this.#standInKey, fingerprint }),
       credentials: configureCredentials(credentials, this.#providers(), before?.credentials),
-      forwarder: new PooledForwarder(this.#resolve, isOwn),
+      forwarder: new PooledForwarder(this.#resolve, isOwn, this.#mutualTls()),
     }
   }
 
@@ -125,6 +129,12 @@ export class Ways {
       }),
       stopwatch: () => performance.now(),
     }
+  }
+
+  #mutualTls(): MutualFor {
+    const { now, environment, svids } = this.#surroundings
+    const reference = (wanted: SecretReference) => readReference(wanted, { environment })
+    return mutualTls({ svids, readers: { file: readSmallFile, reference, now } })
   }
 
   #providers(): ProviderSurroundings {

@@ -1,6 +1,7 @@
 // What the transport tells of a peer, gathered once when it connects.
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
+import { presentedChain } from '../../certs/x509/presented.ts'
 import type { Connection, HeaderList } from '../exchange.ts'
 import { Secret } from '../secret.ts'
 
@@ -49,17 +50,6 @@ export function factsOf(socket: Socket, { id, listener, accept, peerCredentials 
     peerCertificates: socket instanceof TLSSocket ? presentedChain(socket) : [],
     ...(peer === undefined ? {} : { peer }),
   })
-}
-
-/** Certificates as the peer sent them: DER, leaf first. */
-function presentedChain(socket: TLSSocket): Uint8Array[] {
-  const chain: Uint8Array[] = []
-  let certificate = socket.getPeerX509Certificate()
-  while (certificate !== undefined && chain.length < 16) {
-    chain.push(certificate.raw)
-    certificate = certificate.issuerCertificate
-  }
-  return chain
 }
 
 /** The value of Proxy-Authorization. */

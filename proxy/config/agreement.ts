@@ -127,12 +127,26 @@ function missingIdentity(data: unknown): Mistake[] {
     const client = member(credential, 'client')
     return member(client, 'auth') === 'jwt-spiffe' ? [['credentials', name, 'client', 'auth']] : []
   })
+  const places = entriesOf(member(data, 'destinations'))
+  const shown = places.flatMap(([name, place]) =>
+    member(place, 'clientCertificate') === 'svid' ? [['destinations', name, 'clientCertificate']] : [],
+  )
+  const demanded = places.flatMap(([name, place]) =>
+    member(place, 'spiffeId') === undefined ? [] : [['destinations', name, 'spiffeId']],
+  )
   return [
     ...verifying.map((path) => ({
       path,
       message: 'callers are verified against the bundles of `identity`, which is missing',
     })),
-    ...proving.map((path) => ({ path, message: 'the proxy proves who it is with its `identity`, which is missing' })),
+    ...[...proving, ...shown].map((path) => ({
+      path,
+      message: 'the proxy proves who it is with its `identity`, which is missing',
+    })),
+    ...demanded.map((path) => ({
+      path,
+      message: 'the host is verified against the bundles of `identity`, which is missing',
+    })),
   ]
 }
 

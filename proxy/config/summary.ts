@@ -1,6 +1,7 @@
 // What a configuration means, in plain words.
 import { isIPv6 } from 'node:net'
 import type { ListenAddress } from '../capture/settings.ts'
+import type { Destination } from '../exchange.ts'
 import type { Config } from './schema.ts'
 
 type Rule = Config['rules'][number]
@@ -45,15 +46,24 @@ export function summarize(config: Config): Summary {
       source: sourceOf(credential),
       onlyTo: credential.for,
     })),
-    destinations: Object.values(config.destinations).map(({ name, hosts, ports, protocol, addresses }) => ({
+    destinations: Object.values(config.destinations).map(({ name, hosts, ports, protocol, addresses, ...mutual }) => ({
       name,
       where: [
         ...hosts.flatMap((host) => ports.map((port) => urlText(protocol, host, port))),
         ...(addresses.length === 0 ? [] : [`also at ${addresses.join(', ')}`]),
+        ...provedTo(mutual),
       ],
     })),
     records: config.records.to === 'stdout' ? 'standard output' : config.records.to,
   }
+}
+
+function provedTo({ clientCertificate, spiffeId }: Pick<Destination, 'clientCertificate' | 'spiffeId'>): string[] {
+  const shown = clientCertificate === 'svid' ? 'its own SVID' : clientCertificate?.certificate
+  return [
+    ...(shown === undefined ? [] : [`Postern shows ${shown}`]),
+    ...(spiffeId === undefined ? [] : [`the host must prove to be ${spiffeId}`]),
+  ]
 }
 
 export function addressText(address: ListenAddress): string {

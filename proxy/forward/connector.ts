@@ -1,15 +1,11 @@
 // Connects to a destination: resolves once, checks every address, and connects to what was checked and to nothing else.
 import type { LookupFunction, Socket } from 'node:net'
 import { connect as connectTcp, isIP, isIPv6 } from 'node:net'
-import {
-  connect as connectTls,
-  createSecureContext,
-  getCACertificates,
-  type SecureContext,
-  type TLSSocket,
-} from 'node:tls'
-import { Refusal } from '../refusal.ts'
+import { connect as connectTls, createSecureContext, getCACertificates, type SecureContext, TLSSocket } from 'node:tls'
+import { presentedChain } from '../../certs/x509/presented.ts'
+import { type Reason, Refusal } from '../refusal.ts'
 import { AllowedRanges } from './address.ts'
+import { isRejection } from './alerts.ts'
 import type { Resolve } from './resolver.ts'
 
 /** Tells whether an address and port are one of this proxy's own listeners. */
@@ -30,6 +26,8 @@ export interface Reachable {
   readonly patience: number
   /** What to present to a server that asks for a certificate; PEM, leaf first. */
   readonly certificate?: { readonly chain: string; readonly key: string } | undefined
+  /** Judges the chain that the server presented (DER, leaf first), in place of the usual verification and of its name. */
+  readonly checkPeer?: ((chain: readonly Uint8Array[]) => void) | undefined
 }
 
 export class Connector {
@@ -38,14 +36,19 @@ export class Connector {
   readonly #isOwn: IsOwn
   readonly #ranges: AllowedRanges
   readonly #context: SecureContext
+  readonly #checkPeer: Reachable['checkPeer']
+  /** Whether a handshake may be cut short. Not where somebody proves an identity in it: a resumed one proves it no more. */
+  readonly #resumes: boolean
   /** TLS sessions by host and port, so that a new connection need not repeat the whole handshake. */
   readonly #sessions = new Map<string, Buffer>()
 
-  constructor({ addresses, ca, patience, certificate }: Reachable, resolve: Resolve, isOwn: IsOwn) {
+  constructor({ addresses, ca, patience, certificate, checkPeer }: Reachable, resolve: Resolve, isOwn: IsOwn) {
     this.#patience = patience
     this.#resolve = resolve
     this.#isOwn = isOwn
     this.#ranges = new AllowedRanges(addresses)
+    this.#checkPeer = checkPeer
+    this.#resumes = certificate === undefined && checkPeer === undefined
     this.#context = createSecureContext({
       minVersion: 'TLSv1.2',
       ...(ca.length === 0 ? {} : { ca: [...getCACertificates('default'), ...ca] }),
@@ -56,7 +59,7 @@ export class Connector {
   /**
    * @param oneWayAtATime whether the socket stays open for writing when the other side has ended
    * @returns a socket that is connected, and over TLS verified, in time
-   * @throws Refusal `blocked_address`, `self_request`, `upstream_unresolved`, `upstream_unreachable`, `upstream_untrusted`, `upstream_timeout`
+   * @throws Refusal `blocked_address`, `self_request`, `upstream_unresolved`, `upstream_unreachable`, `upstream_untrusted`, `upstream_timeout`, `upstream_rejected_certificate`, and what `checkPeer` throws
    */
   async connect(place: Place, oneWayAtATime = false): Promise<Socket> {
     const addresses = await this.#checked(place)
@@ -65,7 +68,10 @@ export class Connector {
         ? this.#startTls(place, addresses)
         : connectTcp({ ...this.#options(place, addresses), allowHalfOpen: oneWayAtATime })
     await connected(socket, place, this.#patience)
+    if (this.#checkPeer !== undefined && socket instanceof TLSSocket) admitted(socket, this.#checkPeer)
     socket.setNoDelay(true)
+    // Node lets an end follow what OpenSSL complains of later, such as an alert, and undici would tell of the end alone.
+    if (socket instanceof TLSSocket) socket.once('error', () => socket.destroy())
     return socket
   }
 
@@ -94,18 +100,30 @@ export class Connector {
 
   #startTls(place: Place, addresses: readonly string[]): TLSSocket {
     const key = `${place.host}:${place.port}`
-    const session = this.#sessions.get(key)
+    const session = this.#resumes ? this.#sessions.get(key) : undefined
     const socket = connectTls({
       ...this.#options(place, addresses),
       secureContext: this.#context,
-      rejectUnauthorized: true,
+      // Without it nobody is let in, but by `checkPeer`, before a byte is sent.
+      rejectUnauthorized: this.#checkPeer === undefined,
       ALPNProtocols: ['http/1.1'],
       ...(isIP(place.host) === 0 ? { servername: place.host } : {}),
       ...(session === undefined ? {} : { session }),
     })
+    if (!this.#resumes) return socket
     socket.on('session', (ticket: Buffer) => this.#sessions.set(key, ticket))
     socket.once('error', () => this.#sessions.delete(key))
     return socket
+  }
+}
+
+function admitted(socket: TLSSocket, check: NonNullable<Reachable['checkPeer']>): void {
+  try {
+    check(presentedChain(socket))
+  } catch (error) {
+    socket.on('error', () => {})
+    socket.destroy()
+    throw error
   }
 }
 
@@ -121,8 +139,12 @@ function connected(socket: Socket | TLSSocket, place: Place, patience: number): 
       reject(refusal)
     }
     const refused = (cause: NodeJS.ErrnoException) => {
-      const reason = secure && isTrustFailure(cause) ? 'upstream_untrusted' : 'upstream_unreachable'
-      fail(new Refusal(reason, { detail: `${subject}: ${cause.code ?? cause.message}`, cause }))
+      fail(
+        new Refusal(secure ? reasonOf(cause) : 'upstream_unreachable', {
+          detail: `${subject}: ${cause.code ?? cause.message}`,
+          cause,
+        }),
+      )
     }
     const timer = setTimeout(
       () => fail(new Refusal('upstream_timeout', { detail: `${subject}: not connected within ${patience} ms` })),
@@ -138,7 +160,8 @@ function connected(socket: Socket | TLSSocket, place: Place, patience: number): 
 }
 
 /** OpenSSL's verification errors have no prefix in common; those of the network do. */
-function isTrustFailure(error: NodeJS.ErrnoException): boolean {
-  const code = error.code ?? ''
-  return code !== '' && !/^(ECONN|EHOST|ENET|EPIPE|ETIMEDOUT|EADDR|EACCES|EPERM|ENOTFOUND)/.test(code)
+function reasonOf({ code = '' }: NodeJS.ErrnoException): Reason {
+  if (isRejection(code)) return 'upstream_rejected_certificate'
+  const network = /^(ECONN|EHOST|ENET|EPIPE|ETIMEDOUT|EADDR|EACCES|EPERM|ENOTFOUND)/
+  return code === '' || network.test(code) ? 'upstream_unreachable' : 'upstream_untrusted'
 }

@@ -1,11 +1,12 @@
 // The forwarder: one pool of connections for each destination, each connection made by the guarded connector.
 import { Agent, type Dispatcher, errors } from 'undici'
 import type { Answer, Authorized, Destination, Injected } from '../exchange.ts'
-import type { Refusal } from '../refusal.ts'
+import { Refusal } from '../refusal.ts'
 import { AnswerHandler, emptyBody, type Settle } from './answer.ts'
 import { Connector, type IsOwn } from './connector.ts'
 import type { Forwarder } from './forwarder.ts'
 import { endWhenIdle } from './idle.ts'
+import type { Mutual, MutualFor } from './mutual.ts'
 import type { Resolve } from './resolver.ts'
 import { connectBy, originOf } from './undici.ts'
 
@@ -17,6 +18,8 @@ export const largestAnswerHead = 65_536
 const repeatable = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 interface Pool {
+  /** What its connections are made with; with anything else there is another pool. */
+  readonly mutual: Mutual | undefined
   readonly agent: Agent
   readonly connector: Connector
   /** The address last connected to, by origin. */
@@ -27,33 +30,36 @@ export class PooledForwarder implements Forwarder {
   readonly #pools = new Map<Destination, Pool>()
   readonly #resolve: Resolve
   readonly #isOwn: IsOwn
+  readonly #mutualFor: MutualFor
+  /** Pools of certificates of before, until their exchanges have ended. */
+  readonly #draining = new Set<Agent>()
 
-  constructor(resolve: Resolve, isOwn: IsOwn) {
+  constructor(resolve: Resolve, isOwn: IsOwn, mutualFor: MutualFor = () => undefined) {
     this.#resolve = resolve
     this.#isOwn = isOwn
+    this.#mutualFor = mutualFor
   }
 
   forward(exchange: Injected, signal: AbortSignal): Promise<Answer> {
-    const pool = this.#pool(exchange.destination)
     return new Promise((resolve, reject) => {
       if (exchange.upgrade !== undefined) {
         const upgraded = (answer: Answer) => resolve(endingWhenIdle(answer, exchange.destination))
-        dispatch(pool, exchange, signal, { resolve: upgraded, reject })
+        this.#send(exchange, signal, { resolve: upgraded, reject })
       } else if (exchange.body !== undefined || !repeatable.has(exchange.method)) {
-        dispatch(pool, exchange, signal, { resolve, reject })
+        this.#send(exchange, signal, { resolve, reject })
       } else {
         // A kept connection may have been closed by the upstream while the request was on its way.
         const onceMore = (refusal: Refusal) => {
           if (signal.aborted || !(refusal.cause instanceof errors.SocketError)) reject(refusal)
-          else dispatch(pool, exchange, signal, { resolve, reject })
+          else this.#send(exchange, signal, { resolve, reject })
         }
-        dispatch(pool, exchange, signal, { resolve, reject: onceMore })
+        this.#send(exchange, signal, { resolve, reject: onceMore })
       }
     })
   }
 
   async tunnel(exchange: Authorized, signal: AbortSignal): Promise<Answer> {
-    const { connector } = this.#pool(exchange.destination)
+    const { connector } = this.#pool(exchange.destination, undefined)
     const socket = await connector.connect({ ...exchange.target, scheme: 'http' }, true)
     if (signal.aborted) {
       socket.destroy()
@@ -66,18 +72,36 @@ export class PooledForwarder implements Forwarder {
 
   /** Ends every connection: at once with a reason, else when the exchanges under way have ended. */
   async close(reason?: Error): Promise<void> {
-    const agents = [...this.#pools.values()].map(({ agent }) => agent)
+    const agents = [...[...this.#pools.values()].map(({ agent }) => agent), ...this.#draining]
     this.#pools.clear()
     await Promise.all(agents.map((agent) => (reason === undefined ? agent.close() : agent.destroy(reason))))
   }
 
-  #pool(destination: Destination): Pool {
-    let pool = this.#pools.get(destination)
-    if (pool === undefined) {
-      pool = openPool(destination, this.#resolve, this.#isOwn)
-      this.#pools.set(destination, pool)
+  #send(exchange: Injected, signal: AbortSignal, settle: Settle): void {
+    const { destination } = exchange
+    try {
+      const mutual = this.#mutualFor(destination)
+      if (!(mutual instanceof Promise)) dispatch(this.#pool(destination, mutual), exchange, signal, settle)
+      else
+        mutual.then((known) => dispatch(this.#pool(destination, known), exchange, signal, settle)).catch(settle.reject)
+    } catch (error) {
+      settle.reject(Refusal.from(error))
     }
-    return pool
+  }
+
+  #pool(destination: Destination, mutual: Mutual | undefined): Pool {
+    const pool = this.#pools.get(destination)
+    if (pool !== undefined && pool.mutual === mutual) return pool
+    if (pool !== undefined) void this.#drain(pool.agent)
+    const opened = openPool(destination, mutual, this.#resolve, this.#isOwn)
+    this.#pools.set(destination, opened)
+    return opened
+  }
+
+  async #drain(agent: Agent): Promise<void> {
+    this.#draining.add(agent)
+    await agent.close().catch(() => {})
+    this.#draining.delete(agent)
   }
 }
 
@@ -100,8 +124,13 @@ function endingWhenIdle(answer: Answer, { timeouts }: Destination): Answer {
   return answer
 }
 
-function openPool({ addresses, ca, timeouts }: Destination, resolve: Resolve, isOwn: IsOwn): Pool {
-  const connector = new Connector({ addresses, ca, patience: timeouts.connect }, resolve, isOwn)
+function openPool(
+  { addresses, ca, timeouts }: Destination,
+  mutual: Mutual | undefined,
+  resolve: Resolve,
+  isOwn: IsOwn,
+): Pool {
+  const connector = new Connector({ addresses, ca, patience: timeouts.connect, ...mutual }, resolve, isOwn)
   const used = new Map<string, string>()
   const agent = new Agent({
     connect: connectBy(connector, (place, address) => used.set(originOf(place), address)),
@@ -111,5 +140,5 @@ function openPool({ addresses, ca, timeouts }: Destination, resolve: Resolve, is
     bodyTimeout: timeouts.idle,
     maxHeaderSize: largestAnswerHead,
   })
-  return { agent, connector, addresses: used }
+  return { mutual, agent, connector, addresses: used }
 }

@@ -1,6 +1,7 @@
 // Says in the words of the one list what undici, the connector or the network reported.
 import { errors } from 'undici'
 import { type Reason, Refusal } from '../refusal.ts'
+import { isRejection } from './alerts.ts'
 
 /** @param error what a request to an upstream ended with */
 export function refusalOf(error: Error): Refusal {
@@ -23,6 +24,7 @@ function reasonOf(error: Error, code: string): Reason {
   if (error instanceof errors.RequestContentLengthMismatchError) return 'bad_request'
   if (error instanceof errors.SocketError) return 'upstream_closed'
   if (code === 'ECONNRESET' || code === 'EPIPE') return 'upstream_closed'
+  if (isRejection(code)) return 'upstream_rejected_certificate'
   if (code === 'ETIMEDOUT') return 'upstream_timeout'
   return 'internal_error'
 }

@@ -3,7 +3,7 @@ import { isIP, isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
 import * as z from 'zod'
 import { addressRange, type Reading, readAddress, readBy } from '../config/addresses.ts'
-import { duration, filePath } from '../config/scalars.ts'
+import { duration, filePath, secretReference, spiffeId } from '../config/scalars.ts'
 
 const label = /^(?!-)[a-z0-9_-]{1,63}$/
 // What ends in a number is an address in some notation (WHATWG URL, "ends in a number"); only the plain one is accepted.
@@ -91,6 +91,25 @@ export const destinationSchema = z
         'Private and other special-purpose ranges that are meant; public addresses need no mention. A metadata address must be listed by itself.',
       ),
     ca: z.array(filePath).default([]).describe('PEM files of certification authorities, besides those of the system.'),
+    clientCertificate: z
+      .union([
+        z.literal('svid').describe('The X509-SVID of the proxy, from `identity`.'),
+        z.strictObject({
+          certificate: filePath.describe(
+            'PEM of the certificate and what leads to its root. Read again when it changes.',
+          ),
+          key: secretReference.describe('PEM of its private key.'),
+        }),
+      ])
+      .optional()
+      .describe(
+        'What to show when the host asks for a certificate: `svid`, or a certificate from files. Connections are made anew when it changes; without one that is valid nothing is sent.',
+      ),
+    spiffeId: spiffeId
+      .optional()
+      .describe(
+        'The workload that the host must prove to be, by its X509-SVID and the bundle of its trust domain in `identity`. Neither its name nor any certification authority counts then.',
+      ),
     echo: z
       .enum(['redact', 'block', 'trusted-echo'])
       .default('redact')
@@ -100,9 +119,16 @@ export const destinationSchema = z
     timeouts: timeoutsSchema.prefault({}).describe('How long to wait for the host.'),
   })
   .superRefine((destination, context) => {
-    if (destination.protocol === 'opaque' && destination.ports === undefined) {
-      context.addIssue({ code: 'custom', path: ['ports'], message: 'an opaque destination names its ports' })
-    }
+    const { protocol, ports, ca, clientCertificate, spiffeId } = destination
+    const wrong = (key: keyof typeof destination, message: string) =>
+      context.addIssue({ code: 'custom', path: [key], message })
+    if (protocol === 'opaque' && ports === undefined) wrong('ports', 'an opaque destination names its ports')
+    const why =
+      protocol === 'opaque' ? 'TLS is the agent’s own where a destination is opaque' : 'there is no TLS over http'
+    if (protocol !== 'https' && clientCertificate !== undefined) wrong('clientCertificate', why)
+    if (protocol !== 'https' && spiffeId !== undefined) wrong('spiffeId', why)
+    if (spiffeId !== undefined && ca.length > 0)
+      wrong('ca', 'has no effect beside `spiffeId`, which is verified against the bundle of its trust domain')
   })
   .transform((destination) => ({ ...destination, ports: destination.ports ?? [...defaultPorts[destination.protocol]] }))
 

@@ -65,7 +65,7 @@ function ofExchange(outcome: Outcome, context: RecordContext): AuditRecord {
     caller: callerOf(exchange.caller),
     principal: principalOf(exchange),
     chain: chainOf(exchange.chain),
-    destination: destinationOf(exchange, answer?.address),
+    destination: destinationOf(exchange, answer),
     request: requestOf(exchange, bytes.received),
     decision: decisionOf(outcome, context.policyVersion),
     credential: lease === undefined ? wanted(exchange) : credentialOf(lease, exchange.receivedAt, context),
@@ -151,8 +151,11 @@ function chainOf(chain: Chain | undefined): AuditRecord['chain'] {
   return chain?.hops.map(({ id, scopes }) => ({ id, scopes: [...scopes] }))
 }
 
-function destinationOf({ target, destination }: Reached, address: string | undefined): AuditRecord['destination'] {
-  return { name: destination?.name, scheme: target.scheme, host: target.host, port: target.port, address }
+/** A host that had to prove who it is has done so where there is an answer. */
+function destinationOf({ target, destination }: Reached, answer: Outcome['answer']): AuditRecord['destination'] {
+  const { scheme, host, port } = target
+  const spiffeId = answer === undefined ? undefined : destination?.spiffeId
+  return { name: destination?.name, scheme, host, port, address: answer?.address, spiffe_id: spiffeId }
 }
 
 function requestOf({ method, target }: Reached, bytes: number | undefined): AuditRecord['request'] {

@@ -73,6 +73,9 @@ export const auditRecord = z.strictObject({
       host: z.string().describe('Host name or address that was asked for.'),
       port: count.optional().describe('Port that was asked for.'),
       address: z.string().optional().describe('The address that was checked and connected to.'),
+      spiffe_id: spiffeId
+        .optional()
+        .describe('The workload that the host proved to be, where the destination demands it.'),
     })
     .optional()
     .describe('Where to.'),

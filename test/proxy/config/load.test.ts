@@ -409,6 +409,20 @@ describe('what does not fit together', () => {
     expect(await wrong(from, to)).toEqual([problem])
   })
 
+  it('destinations that ask for an identity that the proxy does not have', async () => {
+    const text = `version: 1
+trustDomain: acme.example
+destinations:
+  one: { hosts: [one.example], clientCertificate: svid }
+  two: { hosts: [two.example], spiffeId: spiffe://other.example/two }
+  three: { hosts: [three.example], clientCertificate: { certificate: three.pem, key: "\${env:THREE_KEY}" } }
+`
+    expect(await problems(text, { environment: { THREE_KEY: 'a key' } })).toEqual([
+      'svid › destinations.one.clientCertificate: the proxy proves who it is with its `identity`, which is missing',
+      'spiffe://other.example/two › destinations.two.spiffeId: the host is verified against the bundles of `identity`, which is missing',
+    ])
+  })
+
   it('tokens of workloads, and no identity to verify them by', async () => {
     const text = good
       .replace('identity: { source: embedded }\n', '')

@@ -137,6 +137,31 @@ describe('a destination', () => {
     ['without ports', { ports: [] }, 'ports: a destination has at least one port'],
     ['with a port twice', { ports: [443, 443] }, 'ports: a port stands twice'],
     ['opaque, without ports', { protocol: 'opaque' }, 'ports: an opaque destination names its ports'],
+    [
+      'opaque, with a certificate to show',
+      { protocol: 'opaque', ports: [1], clientCertificate: 'svid' },
+      'clientCertificate: TLS is the agent’s own where a destination is opaque',
+    ],
+    [
+      'opaque, with an ID to prove',
+      { protocol: 'opaque', ports: [1], spiffeId: 'spiffe://acme.example/a' },
+      'spiffeId: TLS is the agent’s own where a destination is opaque',
+    ],
+    [
+      'over http, with a certificate to show',
+      { protocol: 'http', clientCertificate: { certificate: '/c', key: '${file:/k}' } },
+      'clientCertificate: there is no TLS over http',
+    ],
+    [
+      'with an ID to prove, and authorities that would have no say',
+      { spiffeId: 'spiffe://acme.example/a', ca: ['/ca.pem'] },
+      'ca: has no effect beside `spiffeId`, which is verified against the bundle of its trust domain',
+    ],
+    [
+      'that must be a whole trust domain',
+      { spiffeId: 'spiffe://acme.example' },
+      'spiffeId: not the SPIFFE ID of a workload: the path is missing',
+    ],
   ])('%s', (_what, destination, problem) => {
     expect(problems(destination)).toEqual([problem])
   })
