@@ -221,10 +221,18 @@ export interface Delivered {
   readonly received?: number
 }
 
+/** As much of an AbortSignal as most steps need; an AbortSignal is one. */
+export interface Signal {
+  readonly aborted: boolean
+  readonly reason: unknown
+  addEventListener(type: 'abort', listener: () => void): void
+  removeEventListener(type: 'abort', listener: () => void): void
+}
+
 /** The agent's side of an exchange. */
 export interface Reply {
   /** Aborted when the agent is gone before its answer has ended; the reason is a Refusal. */
-  readonly signal: AbortSignal
+  readonly signal: Signal
   /** Passes an answer on, in the tick in which its parts arrive. Resolves when it has ended, on whichever side. */
   send(answer: Answer): Promise<Delivered>
   /** Tells the agent why not. Where an answer has already begun, breaks it off. */

@@ -21,6 +21,7 @@ import {
   type Outcome,
   type Reached,
   type Reply,
+  type Signal,
 } from './exchange.ts'
 import type { Forwarder } from './forward/forwarder.ts'
 import { type Attestors, callerOf, identify } from './identify/identify.ts'
@@ -63,7 +64,7 @@ export function tunnel(captured: Captured, reply: Reply, way: Way): Promise<void
   return conclude(captured, new Story(captured, 'tunnel', way.stopwatch), reply, way, open)
 }
 
-type Passage = (captured: Captured, story: Story, way: Way, signal: AbortSignal) => Promise<Answer>
+type Passage = (captured: Captured, story: Story, way: Way, signal: Signal) => Promise<Answer>
 
 async function conclude(captured: Captured, story: Story, reply: Reply, way: Way, passage: Passage): Promise<void> {
   let answer: Answer | undefined
@@ -81,7 +82,7 @@ async function conclude(captured: Captured, story: Story, reply: Reply, way: Way
   record(story.ends({ refusal: delivered.refusal, answer, ended: delivered.ended, bytes }), way)
 }
 
-async function pass(captured: Captured, story: Story, way: Way, signal: AbortSignal): Promise<Answer> {
+async function pass(captured: Captured, story: Story, way: Way, signal: Signal): Promise<Answer> {
   // Before anything else, since every rule speaks of somebody. Fails as `unidentified_caller`, `svid_*`.
   const identified = story.came('identify', await identify(captured, way.attestors, signal))
 
@@ -94,36 +95,28 @@ async function pass(captured: Captured, story: Story, way: Way, signal: AbortSig
   // As late as possible and as narrow as possible. Fails as `credential_unavailable`, `consent_required`.
   const credentialed = story.came('obtain', await obtain(authorized, way.credentials, signal))
 
-  let { answer, injected } = await send(credentialed, story, way, signal)
-  const fresh = await renewed(answer, injected, way, signal)
+  // The agent's own credentials out, ours in; nothing changes the request after this. Fails as `placement_conflict`, `stand_in_misused`.
+  let injected = story.came('inject', inject(credentialed, way.placements))
+
+  // To an address that is checked and pinned. Fails as `blocked_address`, `upstream_*`.
+  let answer = story.answered(await way.forwarder.forward(injected, signal))
+
+  const fresh = answer.status === 401 ? await renewed(injected, way, signal) : undefined
   if (fresh !== undefined) {
     // The upstream refused a credential before its time was over: once more, with another.
     discard(answer)
-    ;({ answer, injected } = await send(story.came('obtain', fresh), story, way, signal))
+    injected = story.came('inject', inject(story.came('obtain', fresh), way.placements))
+    answer = story.answered(await way.forwarder.forward(injected, signal))
   }
 
   // Last, since only now is there an answer that could give the secret back. Fails as `response_uninspectable`, `secret_echoed`.
   return redact(answer, injected)
 }
 
-async function send(credentialed: Credentialed, story: Story, way: Way, signal: AbortSignal) {
-  // The agent's own credentials out, ours in; nothing changes the request after this. Fails as `placement_conflict`, `stand_in_misused`.
-  const injected = story.came('inject', inject(credentialed, way.placements))
-
-  // To an address that is checked and pinned. Fails as `blocked_address`, `upstream_*`.
-  const answer = story.answered(await way.forwarder.forward(injected, signal))
-  return { answer, injected }
-}
-
-/** The exchange with another credential; undefined where the answer stands as it is. */
-async function renewed(
-  answer: Answer,
-  injected: Injected,
-  way: Way,
-  signal: AbortSignal,
-): Promise<Credentialed | undefined> {
+/** The exchange with another credential after an answer that refused the first; undefined where none would do better. */
+async function renewed(injected: Injected, way: Way, signal: Signal): Promise<Credentialed | undefined> {
   const { lease, body } = injected
-  if (answer.status !== 401 || lease === undefined) return undefined
+  if (lease === undefined) return undefined
   const another = way.credentials.refused(lease, needOf(injected))
   // A body has been used up, so a request with one cannot be sent again; the next one will have another credential.
   if (!another || body !== undefined) return undefined
@@ -140,7 +133,7 @@ function discard(answer: Answer): void {
   answer.body.deliver({ data: () => true, end: () => {}, fail: () => {} })
 }
 
-async function open(captured: Captured, story: Story, way: Way, signal: AbortSignal): Promise<Answer> {
+async function open(captured: Captured, story: Story, way: Way, signal: Signal): Promise<Answer> {
   const identified = story.came('identify', await identify(captured, way.attestors, signal))
   const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations))
   await way.journal.intent(authorized)

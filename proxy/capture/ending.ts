@@ -39,10 +39,13 @@ export class Ending {
     this.#over.abort(new Refusal('shutting_down', { detail: 'it had not ended when the time to stop was over' }))
   }
 
-  /** @param exchange never rejects; ends when it is recorded */
-  async follow(exchange: Promise<void>): Promise<void> {
+  /** An exchange is under way from here on, until `left`. */
+  entered(): void {
     this.#underWay += 1
-    await exchange
+  }
+
+  /** It has ended, and is recorded. */
+  left(): void {
     this.#underWay -= 1
     if (this.#underWay === 0) this.#whenNothing?.()
   }

@@ -230,12 +230,16 @@ export class Listener {
     void this.#follow(doors.handle(captured, reply), context)
   }
 
-  async #follow(exchange: Promise<void>, context: Context): Promise<void> {
+  /** @param exchange never rejects; ends when it is recorded */
+  #follow(exchange: Promise<void>, context: Context): Promise<void> {
     context.underWay += 1
-    await this.#ending.follow(exchange)
-    context.underWay -= 1
-    if (context.underWay === 0) context.farewell?.()
-    if (this.#ending.begun) this.#http.closeIdleConnections()
+    this.#ending.entered()
+    return exchange.then(() => {
+      this.#ending.left()
+      context.underWay -= 1
+      if (context.underWay === 0) context.farewell?.()
+      if (this.#ending.begun) this.#http.closeIdleConnections()
+    })
   }
 
   /** The connection is to become another one while answers on it are still to come; what belongs to whom could not be told. */

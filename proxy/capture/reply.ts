@@ -2,8 +2,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { Answer, BodySink, Delivered, Flow, HeaderList, Reply } from '../exchange.ts'
+import type { Answer, BodySink, Delivered, Flow, HeaderList, Reply, Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
+import { Withdrawal } from '../withdrawal.ts'
 import type { Ending } from './ending.ts'
 import { splice } from './splice.ts'
 
@@ -18,9 +19,9 @@ export class HttpReply implements Reply, BodySink {
   readonly #request: IncomingMessage
   readonly #response: ServerResponse
   readonly #listenerEnds: Ending
-  #gone: AbortController | undefined
+  readonly #gone = new Withdrawal()
   /** Aborted when access to a connection that was handed over is withdrawn. */
-  #severed: AbortController | undefined
+  #severed: Withdrawal | undefined
   #flow: Flow | undefined
   #sent = 0
   /** Length of the body as its head announces it. */
@@ -36,16 +37,14 @@ export class HttpReply implements Reply, BodySink {
     response.on('close', () => this.#closed())
   }
 
-  get signal(): AbortSignal {
-    this.#gone ??= new AbortController()
-    if (this.#response.destroyed && !this.#gone.signal.aborted) this.#gone.abort(new Refusal('client_gone'))
-    return this.#gone.signal
+  get signal(): Signal {
+    if (this.#response.destroyed && !this.#gone.aborted) this.#gone.abort(new Refusal('client_gone'))
+    return this.#gone
   }
 
   cut(refusal: Refusal): boolean {
     if (this.#failure !== undefined || this.#response.destroyed || this.#response.writableFinished) return false
-    this.#gone ??= new AbortController()
-    if (this.#gone.signal.aborted) return false
+    if (this.#gone.aborted) return false
     this.#severed?.abort(refusal)
     // Ends what a step waits for, which then refuses.
     this.#gone.abort(refusal)
@@ -66,7 +65,6 @@ export class HttpReply implements Reply, BodySink {
       response.sendDate = false
       if (this.#listenerEnds.begun) response.shouldKeepAlive = false
       response.writeHead(answer.status, answer.statusText || undefined, [...answer.headers, idField, this.#id])
-      response.on('drain', () => this.#flow?.resume())
       this.#announced = lengthIn(answer.headers)
       this.#flow = answer.body.deliver(this)
       // The head does not wait for a body that takes its time.
@@ -97,10 +95,15 @@ export class HttpReply implements Reply, BodySink {
 
   data(chunk: Uint8Array): boolean {
     this.#sent += chunk.length
-    if (this.#sent !== this.#announced) return this.#response.write(chunk)
-    // The last of it: head, body and end leave in one write where the body is small.
-    this.#response.end(chunk)
-    return true
+    const response = this.#response
+    if (this.#sent === this.#announced) {
+      // The last of it: head, body and end leave in one write where the body is small.
+      response.end(chunk)
+      return true
+    }
+    if (response.write(chunk)) return true
+    response.once('drain', () => this.#flow?.resume())
+    return false
   }
 
   end(trailers: HeaderList): void {
@@ -121,7 +124,7 @@ export class HttpReply implements Reply, BodySink {
     if (!whole) {
       this.#failure ??= this.#listenerEnds.reason
       const reason = this.#failure ?? new Refusal('client_gone', { detail: 'the client closed the connection' })
-      this.#gone?.abort(reason)
+      this.#gone.abort(reason)
       this.#flow?.cancel(reason)
     }
     this.#delivered?.({ ended: this.#ending(whole), refusal: this.#failure, sent: this.#sent })
@@ -143,11 +146,11 @@ export class HttpReply implements Reply, BodySink {
       upstream.destroy()
       return { ended: 'client_gone', refusal: undefined, sent: 0 }
     }
-    this.#severed = new AbortController()
+    this.#severed = new Withdrawal()
     this.#response.detachSocket(socket)
     const fields = [...answer.headers, idField, this.#id]
     socket.write(`HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status] ?? ''}\r\n${head(fields)}\r\n`, 'latin1')
-    return splice(socket, upstream, this.#listenerEnds.over, this.#severed.signal)
+    return splice(socket, upstream, this.#listenerEnds.over, this.#severed)
   }
 }
 

@@ -1,7 +1,8 @@
 // Gives the outcome of a CONNECT that is passed through unseen.
 import type { Duplex } from 'node:stream'
-import type { Answer, Delivered, Reply } from '../exchange.ts'
+import type { Answer, Delivered, Reply, Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
+import { Withdrawal } from '../withdrawal.ts'
 import type { Ending } from './ending.ts'
 import { refuseOnSocket } from './reply.ts'
 import { splice } from './splice.ts'
@@ -10,9 +11,9 @@ export class SocketReply implements Reply {
   readonly #id: string
   readonly #socket: Duplex
   readonly #listenerEnds: Ending
-  readonly #gone = new AbortController()
+  readonly #gone = new Withdrawal()
   /** Aborted when access is withdrawn. */
-  readonly #severed = new AbortController()
+  readonly #severed = new Withdrawal()
 
   constructor(id: string, socket: Duplex, listenerEnds: Ending) {
     this.#id = id
@@ -21,18 +22,18 @@ export class SocketReply implements Reply {
     socket.once('close', () => this.#gone.abort(listenerEnds.reason ?? new Refusal('client_gone')))
   }
 
-  get signal(): AbortSignal {
-    return this.#gone.signal
+  get signal(): Signal {
+    return this.#gone
   }
 
   async send(answer: Answer): Promise<Delivered> {
     if (answer.tunnel === undefined) throw new Refusal('internal_error', { detail: 'no connection behind the CONNECT' })
     this.#socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
-    return splice(this.#socket, answer.tunnel, this.#listenerEnds.over, this.#severed.signal)
+    return splice(this.#socket, answer.tunnel, this.#listenerEnds.over, this.#severed)
   }
 
   cut(refusal: Refusal): boolean {
-    if (this.#gone.signal.aborted) return false
+    if (this.#gone.aborted) return false
     this.#severed.abort(refusal)
     this.#gone.abort(refusal)
     return true

@@ -1,13 +1,13 @@
 // Joins two raw connections, each direction ending by itself (half-close), until both have ended or access is withdrawn.
 import type { Duplex } from 'node:stream'
-import type { Delivered } from '../exchange.ts'
+import type { Delivered, Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 
 /**
  * @param signals each withdraws access, for the reason that it is aborted with
  * @returns when both sides have closed; `sent` counts the bytes given to the agent, `received` those that it sent
  */
-export function splice(agent: Duplex, upstream: Duplex, ...signals: readonly AbortSignal[]): Promise<Delivered> {
+export function splice(agent: Duplex, upstream: Duplex, ...signals: readonly Signal[]): Promise<Delivered> {
   return new Promise((resolve) => {
     let sent = 0
     let received = 0

@@ -1,8 +1,8 @@
 // Turns what undici reports of one request into an Answer whose body is pushed in the tick in which it arrives.
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { Answer, AnswerBody, BodySink, Flow, HeaderList } from '../exchange.ts'
-import type { Refusal } from '../refusal.ts'
+import type { Answer, AnswerBody, BodySink, Flow, HeaderList, Signal } from '../exchange.ts'
+import { Refusal } from '../refusal.ts'
 import { passingFields, passingUpgrade, type RawFields } from './answer-fields.ts'
 import { refusalOf } from './failure.ts'
 
@@ -31,9 +31,9 @@ export interface Settle {
  */
 export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Flow {
   readonly #settle: Settle
-  readonly #signal: AbortSignal
+  readonly #signal: Signal
   readonly #address: () => string | undefined
-  readonly #onAbort = () => this.cancel(this.#signal.reason)
+  readonly #onAbort = () => this.cancel(Refusal.from(this.#signal.reason))
   #abort: ((reason: Error) => void) | undefined
   #resume: (() => void) | undefined
   #paused = false
@@ -44,7 +44,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
   #ended: { readonly trailers: HeaderList } | { readonly failure: Refusal } | undefined
 
   /** @param address tells, once connected, which address was used */
-  constructor(settle: Settle, signal: AbortSignal, address: () => string | undefined) {
+  constructor(settle: Settle, signal: Signal, address: () => string | undefined) {
     this.#settle = settle
     this.#signal = signal
     this.#address = address
@@ -53,7 +53,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
 
   onConnect(abort: (reason?: Error) => void): void {
     this.#abort = abort
-    if (this.#signal.aborted) abort(this.#signal.reason)
+    if (this.#signal.aborted) abort(Refusal.from(this.#signal.reason))
   }
 
   /** What it throws ends the exchange. */

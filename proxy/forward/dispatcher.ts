@@ -1,6 +1,6 @@
 // The forwarder: one pool of connections for each destination, each connection made by the guarded connector.
 import { Agent, type Dispatcher, errors } from 'undici'
-import type { Answer, Authorized, Destination, Injected } from '../exchange.ts'
+import type { Answer, Authorized, Destination, Injected, Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { AnswerHandler, emptyBody, type Settle } from './answer.ts'
 import { Connector, type IsOwn } from './connector.ts'
@@ -40,7 +40,7 @@ export class PooledForwarder implements Forwarder {
     this.#mutualFor = mutualFor
   }
 
-  forward(exchange: Injected, signal: AbortSignal): Promise<Answer> {
+  forward(exchange: Injected, signal: Signal): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (exchange.upgrade !== undefined) {
         const upgraded = (answer: Answer) => resolve(endingWhenIdle(answer, exchange.destination))
@@ -58,7 +58,7 @@ export class PooledForwarder implements Forwarder {
     })
   }
 
-  async tunnel(exchange: Authorized, signal: AbortSignal): Promise<Answer> {
+  async tunnel(exchange: Authorized, signal: Signal): Promise<Answer> {
     const { connector } = this.#pool(exchange.destination, undefined)
     const socket = await connector.connect({ ...exchange.target, scheme: 'http' }, true)
     if (signal.aborted) {
@@ -77,7 +77,7 @@ export class PooledForwarder implements Forwarder {
     await Promise.all(agents.map((agent) => (reason === undefined ? agent.close() : agent.destroy(reason))))
   }
 
-  #send(exchange: Injected, signal: AbortSignal, settle: Settle): void {
+  #send(exchange: Injected, signal: Signal, settle: Settle): void {
     const { destination } = exchange
     try {
       const mutual = this.#mutualFor(destination)
@@ -105,7 +105,7 @@ export class PooledForwarder implements Forwarder {
   }
 }
 
-function dispatch({ agent, addresses }: Pool, exchange: Injected, signal: AbortSignal, settle: Settle): void {
+function dispatch({ agent, addresses }: Pool, exchange: Injected, signal: Signal, settle: Settle): void {
   const { target, outgoing, body, upgrade } = exchange
   const origin = originOf(target)
   const options: Dispatcher.DispatchOptions = {

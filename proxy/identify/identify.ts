@@ -1,6 +1,7 @@
 // Who is calling, and what proves it. Asks the attestors that the listener names, strongest first; a caller who cannot be told is refused.
-import type { Caller, Captured, Connection, Identified, ProofKind } from '../exchange.ts'
+import type { Caller, Captured, Connection, Identified, ProofKind, Signal } from '../exchange.ts'
 import { type Reason, Refusal } from '../refusal.ts'
+import { abortSignalOf } from '../withdrawal.ts'
 import type { Attestor } from './attestor.ts'
 
 /** The attestors of each listener, strongest first. An empty list means that nobody may call there. */
@@ -25,11 +26,7 @@ const expired: Partial<Record<ProofKind, Reason>> = {
 const tokens: ReadonlySet<string> = new Set(['jwt-svid', 'kubernetes-token'])
 
 /** @throws Refusal `unidentified_caller`, `svid_*`, `jwt_svid_*`, `kubernetes_*` */
-export function identify(
-  captured: Captured,
-  attestors: Attestors,
-  signal: AbortSignal,
-): Identified | Promise<Identified> {
+export function identify(captured: Captured, attestors: Attestors, signal: Signal): Identified | Promise<Identified> {
   const caller = callerOf(captured.connection, attestors, captured.receivedAt, signal)
   return caller instanceof Promise ? caller.then((found) => identified(captured, found)) : identified(captured, caller)
 }
@@ -39,7 +36,7 @@ export function callerOf(
   connection: Connection,
   attestors: Attestors,
   now: number,
-  signal: AbortSignal,
+  signal: Signal,
 ): Caller | Promise<Caller> {
   const proved = known.get(connection)
   if (proved === undefined || proved.attestor.epoch !== proved.epoch)
@@ -54,10 +51,10 @@ export function callerOf(
   return caller
 }
 
-async function attest(connection: Connection, attestors: readonly Attestor[], signal: AbortSignal): Promise<Caller> {
+async function attest(connection: Connection, attestors: readonly Attestor[], signal: Signal): Promise<Caller> {
   for (const attestor of attestors) {
     const { epoch } = attestor
-    const caller = await attestor.attest(connection, signal)
+    const caller = await attestor.attest(connection, abortSignalOf(signal))
     if (caller === undefined) continue
     known.set(connection, { caller, attestor, epoch })
     return caller

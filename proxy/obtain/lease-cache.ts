@@ -1,4 +1,5 @@
 // The leases of one credential: cached by partition, one flight at a time, refreshed ahead of expiry, left alone after a failure.
+import type { Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { BackOff } from './back-off.ts'
 import type { CredentialProvider, Lease, Need } from './provider.ts'
@@ -71,7 +72,7 @@ export class LeaseCache {
   }
 
   /** A lease that is valid now; synchronous when cached. Never throws; rejects with a Refusal. */
-  obtain(need: Need, signal: AbortSignal): Lease | Promise<Lease> {
+  obtain(need: Need, signal: Signal): Lease | Promise<Lease> {
     const now = this.#options.clock()
     const entry = this.#entry(this.#provider.partition(need))
     const { lease } = entry
@@ -218,12 +219,12 @@ function ended(signal: AbortSignal, timeout: AbortSignal, patience: number): Pro
   })
 }
 
-function waitFor(flight: Promise<Lease>, signal: AbortSignal): Promise<Lease> {
+function waitFor(flight: Promise<Lease>, signal: Signal): Promise<Lease> {
   return new Promise((resolve, reject) => {
     const abandon = () =>
       reject(signal.reason instanceof Refusal ? signal.reason : new Refusal('client_gone', { cause: signal.reason }))
     if (signal.aborted) return abandon()
-    signal.addEventListener('abort', abandon, { once: true })
+    signal.addEventListener('abort', abandon)
     const stopListening = () => signal.removeEventListener('abort', abandon)
     flight.then(
       (lease) => {

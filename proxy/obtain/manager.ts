@@ -1,4 +1,5 @@
 // Hands out leases of all credentials, and takes back at the end what was made.
+import type { Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { type CacheOptions, type CredentialEvent, LeaseCache } from './lease-cache.ts'
 import type { CredentialProvider, Credentials, Lease, Need } from './provider.ts'
@@ -61,7 +62,7 @@ export class CredentialManager implements Credentials {
   }
 
   /** Never throws; rejects with a Refusal. */
-  obtain(credential: string, need: Need, signal: AbortSignal): Lease | Promise<Lease> {
+  obtain(credential: string, need: Need, signal: Signal): Lease | Promise<Lease> {
     const managed = this.#managed.get(credential)
     if (managed === undefined) return Promise.reject(this.#absent(credential))
     return managed.cache.obtain(need, signal)

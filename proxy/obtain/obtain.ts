@@ -1,12 +1,12 @@
 // Gets the credential that the deciding rule names; without one, the request goes on as it is.
-import type { Authorized, Credentialed } from '../exchange.ts'
+import type { Authorized, Credentialed, Signal } from '../exchange.ts'
 import type { Credentials, Lease, Need } from './provider.ts'
 
 /** @throws Refusal `credential_unavailable`, `consent_required` */
 export function obtain(
   authorized: Authorized,
   credentials: Credentials,
-  signal: AbortSignal,
+  signal: Signal,
 ): Credentialed | Promise<Credentialed> {
   const name = authorized.grant.credential
   if (name === undefined) return { ...authorized, lease: undefined }

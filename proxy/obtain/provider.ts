@@ -1,5 +1,5 @@
 // One kind of credential source.
-import type { Caller, Chain, Destination, Principal } from '../exchange.ts'
+import type { Caller, Chain, Destination, Principal, Signal } from '../exchange.ts'
 import type { Secret } from '../secret.ts'
 
 /** For whom and for what a credential is needed. */
@@ -46,7 +46,7 @@ export interface CredentialProvider {
 /** Hands out leases: cache, single flight, refresh. Implemented by `obtain/manager.ts`. */
 export interface Credentials {
   /** A lease that is valid now. Synchronous when cached, so that the hot path does not wait. */
-  obtain(credential: string, need: Need, signal: AbortSignal): Lease | Promise<Lease>
+  obtain(credential: string, need: Need, signal: Signal): Lease | Promise<Lease>
   /** The upstream refused it: drop it, if it is still the current one. Answers whether another can be had at once. */
   refused(lease: Lease, need: Need): boolean
 }
