@@ -2,7 +2,7 @@
 import { generateKeyPairSync, type KeyObject, randomUUID } from 'node:crypto'
 import { type JSONWebKeySet, type JWK, SignJWT } from 'jose'
 import { Changes } from './changes.ts'
-import type { SvidSource, TrustBundle, X509Svid } from './source.ts'
+import type { TrustBundle, X509Svid } from './source.ts'
 import { pathOf, type SpiffeId, type TrustDomain, trustDomainOf } from './spiffe-id.ts'
 import {
   authorityConstraints,
@@ -20,6 +20,7 @@ import {
   subjectKeyIdentifier,
   usage,
 } from './x509/issue.ts'
+import { issueRevocationList } from './x509/issue-list.ts'
 import { oids } from './x509/oids.ts'
 
 export interface EmbeddedAuthorityOptions {
@@ -42,9 +43,11 @@ interface Epoch {
   readonly jwtPublic: JWK
 }
 
-const backDated = 5 * 60_000
-const rootLifetime = 365 * 24 * 3_600_000
 const hour = 3_600_000
+const backDated = 5 * 60_000
+/** More than clocks are ever put back by in one go, so that what is issued after that is valid at once. */
+const rootBackDated = 7 * 24 * hour
+const rootLifetime = 365 * 24 * hour
 const authorityName = name([oids.organizationName, 'Postern development authority'])
 const workloadName = name([oids.organizationName, 'Postern development'])
 
@@ -56,6 +59,7 @@ export class EmbeddedAuthority {
   readonly #changes = new Changes()
   /** The newest first; the older ones still verify what they signed. */
   #epochs: readonly [Epoch, ...Epoch[]]
+  #revoked: readonly Uint8Array[] = []
   #bundle: TrustBundle
 
   constructor({ trustDomain, now, x509Lifetime = hour, jwtLifetime = hour / 12 }: EmbeddedAuthorityOptions) {
@@ -64,17 +68,25 @@ export class EmbeddedAuthority {
     this.#x509Lifetime = x509Lifetime
     this.#jwtLifetime = jwtLifetime
     this.#epochs = [beginEpoch(trustDomain, now())]
-    this.#bundle = bundleOf(trustDomain, this.#epochs)
+    this.#bundle = this.#makeBundle()
   }
 
   /** New keys sign from now on; the old ones stay in the bundle and among the JWT keys. */
   rotate(): void {
     this.#epochs = [beginEpoch(this.trustDomain, this.#now()), ...this.#epochs]
-    this.#bundle = bundleOf(this.trustDomain, this.#epochs)
-    this.#changes.announce()
+    this.#announceBundle()
   }
 
-  /** Yields after each rotation. */
+  /**
+   * Takes an X509-SVID back: it stands in the revocation lists of the bundle from now on.
+   * @param serial in hexadecimal
+   */
+  revoke(serial: string): void {
+    this.#revoked = [...this.#revoked, Buffer.from(serial.padStart(serial.length + (serial.length % 2), '0'), 'hex')]
+    this.#announceBundle()
+  }
+
+  /** Yields after each rotation and each revocation. */
   updates(signal: AbortSignal): AsyncIterable<void> {
     return this.#changes.since(signal)
   }
@@ -138,22 +150,27 @@ export class EmbeddedAuthority {
       .sign(jwtKey)
   }
 
-  /** What a workload with this ID gets: an SVID that is renewed when half of its life is gone, and after each rotation. */
-  sourceFor(id: SpiffeId): SvidSource {
-    this.#mustOwn(id)
-    let kept: { readonly svid: X509Svid; readonly renewAt: number; readonly epoch: Epoch } | undefined
+  #announceBundle(): void {
+    this.#bundle = this.#makeBundle()
+    this.#changes.announce()
+  }
+
+  #makeBundle(): TrustBundle {
+    const thisUpdate = this.#now()
+    const fields = {
+      issuer: authorityName,
+      thisUpdate,
+      nextUpdate: thisUpdate + rootLifetime,
+      serials: this.#revoked,
+    }
     return {
-      svid: () => {
-        const now = this.#now()
-        if (kept === undefined || kept.epoch !== this.#epochs[0] || now >= kept.renewAt) {
-          const svid = this.issue(id)
-          kept = { svid, renewAt: now + (svid.expiresAt - now) / 2, epoch: this.#epochs[0] }
-        }
-        return kept.svid
-      },
-      bundle: (trustDomain) => (trustDomain === this.trustDomain ? this.#bundle : undefined),
-      jwt: (audience) => this.issueJwt(id, audience),
-      updates: (signal) => this.#changes.since(signal),
+      trustDomain: this.trustDomain,
+      x509Authorities: this.#epochs.map(({ root }) => root),
+      jwtAuthorities: this.#epochs.map(({ jwtPublic }) => ({ ...jwtPublic, use: 'jwt-svid' })),
+      // Any of the keys may have signed what was revoked, and a list counts for certificates of its own signer only.
+      ...(this.#revoked.length === 0
+        ? {}
+        : { revocationLists: this.#epochs.map(({ signer }) => issueRevocationList(fields, signer)) }),
     }
   }
 
@@ -173,7 +190,7 @@ function beginEpoch(trustDomain: TrustDomain, now: number): Epoch {
       serial: randomSerial(),
       issuer: authorityName,
       subject: authorityName,
-      notBefore: now - backDated,
+      notBefore: now - rootBackDated,
       notAfter: now + rootLifetime,
       publicKey: spki,
       extensions: [
@@ -189,14 +206,6 @@ function beginEpoch(trustDomain: TrustDomain, now: number): Epoch {
   const { kty = 'EC', crv = 'P-256', x = '', y = '' } = jwt.publicKey.export({ format: 'jwk' })
   const jwtPublic: JWK = { kty, crv, x, y, kid: randomUUID(), alg: 'ES256', use: 'sig' }
   return { root, rootKeyIdentifier, signer, jwtKey: jwt.privateKey, jwtPublic }
-}
-
-function bundleOf(trustDomain: TrustDomain, epochs: readonly Epoch[]): TrustBundle {
-  return {
-    trustDomain,
-    x509Authorities: epochs.map(({ root }) => root),
-    jwtAuthorities: epochs.map(({ jwtPublic }) => ({ ...jwtPublic, use: 'jwt-svid' })),
-  }
 }
 
 function wholeSeconds(at: number): number {

@@ -6,7 +6,9 @@ import type { IdentitySettings } from './settings.ts'
 import type { SvidSource, TrustBundle } from './source.ts'
 import { parseSpiffeId, parseTrustDomain, type TrustDomain, trustDomainOf } from './spiffe-id.ts'
 import { parseWorkloadApiAddress } from './workload-api/address.ts'
-import { type Peer, WorkloadApiServer } from './workload-api/server.ts'
+import type { Peer, Registration } from './workload-api/registration.ts'
+import { WorkloadApiServer } from './workload-api/server.ts'
+import { WorkloadService } from './workload-api/service.ts'
 import { WorkloadApiSource } from './workload-api/source.ts'
 import type { WorkloadIdentity } from './workload-api/x509-context.ts'
 
@@ -59,10 +61,18 @@ export async function openSource(settings: IdentitySettings, options: OpenSource
     }
     case 'embedded': {
       const authority = new EmbeddedAuthority(options)
-      const source = authority.sourceFor(parseSpiffeId(`spiffe://${options.trustDomain}/postern`))
-      const server = await serve(settings, authority, options)
-      const contents = () => contentsOf(source, [options.trustDomain])
-      return { source, authority, needsIdentity: true, contents, close: async () => server?.close() }
+      const service = new WorkloadService({ authority, now: options.now })
+      const server = await serve(settings, service, options)
+      // The same messages as on the socket, without a socket: to load gRPC costs 60 ms and 20 MB, and exec starts often.
+      const door = service.ownDoor(parseSpiffeId(`spiffe://${options.trustDomain}/postern`))
+      const source = await WorkloadApiSource.through(door, options)
+      const contents = () => ({ identities: source.identities, bundles: source.bundles })
+      const close = async () => {
+        source.close()
+        service.close()
+        await server?.close()
+      }
+      return { source, authority, needsIdentity: true, contents, close }
     }
   }
 }
@@ -78,25 +88,27 @@ function openWorkloadApi(
 }
 
 async function serve(
-  { socket, uids = {} }: Extract<IdentitySettings, { source: 'embedded' }>,
-  authority: EmbeddedAuthority,
-  { trustDomain, now, peerOf }: OpenSourceOptions,
+  { socket, uids = {}, workloads = [] }: Extract<IdentitySettings, { source: 'embedded' }>,
+  service: WorkloadService,
+  { trustDomain, peerOf }: OpenSourceOptions,
 ): Promise<WorkloadApiServer | undefined> {
   if (socket === undefined) return undefined
   const address = parseWorkloadApiAddress(socket)
   if (address.kind !== 'unix') throw new Error('identity: the embedded authority serves UNIX sockets only')
-  const registrations = Object.entries(uids).map(([uid, id]) => ({ uid: Number(uid), id: parseSpiffeId(id) }))
+  const registrations: readonly Registration[] = [
+    ...workloads.map(({ id, ...selectors }) => ({ id: parseSpiffeId(id), ...selectors })),
+    ...Object.entries(uids).map(([uid, id]) => ({ uid: Number(uid), id: parseSpiffeId(id) })),
+  ]
   for (const { id } of registrations)
     if (trustDomainOf(id) !== trustDomain) throw new Error(`identity: ${id} is not of the trust domain ${trustDomain}`)
   const forOthers = registrations.some(({ uid }) => uid !== process.getuid?.())
   const server = await WorkloadApiServer.open({
-    authority,
+    service,
     path: address.path,
     peerOf: peerOf ?? (() => undefined),
     mode: forOthers ? 0o666 : 0o600,
-    now,
   })
-  server.register(registrations)
+  service.register(registrations)
   return server
 }
 

@@ -6,7 +6,7 @@ import { AddressError, parseWorkloadApiAddress } from './workload-api/address.ts
 /** A path, made absolute by whoever loads the configuration. */
 const path = z.string().min(1, 'a path').meta({ format: 'path' })
 
-const trustDomainName = z.string().refine((text) => {
+export const trustDomainName = z.string().refine((text) => {
   try {
     return parseTrustDomain(text) === text
   } catch {
@@ -44,7 +44,7 @@ const workloadApi = z.strictObject({
 
 const files = z
   .strictObject({
-    source: z.literal('files').describe('PEM files that something else keeps current. They are watched.'),
+    source: z.literal('files').describe('Files that something else keeps current. They are watched.'),
     certificate: path
       .optional()
       .describe(
@@ -55,7 +55,7 @@ const files = z
       .record(trustDomainName, path)
       .default({})
       .describe(
-        'File of the root certificates, by trust domain (svid_bundle.pem of spiffe-helper). Callers of a trust domain that is not named are refused; with none named, all are.',
+        'File of what callers are verified with, by trust domain: root certificates in PEM (svid_bundle.pem of spiffe-helper), or a SPIFFE bundle document, which has keys for JWT-SVIDs too. Callers of a trust domain that is named neither here nor in `federation` are refused.',
       ),
   })
   .refine(({ certificate, key }) => (certificate === undefined) === (key === undefined), {
@@ -70,6 +70,21 @@ const workloadId = z.string().refine((text) => {
     return false
   }
 }, 'the SPIFFE ID of a workload, such as spiffe://acme.example/agent')
+
+const workload = z
+  .strictObject({
+    id: workloadId.describe('The identity that it gets.'),
+    hint: z.string().min(1, 'a hint').optional().describe('What the identity is for, where a process gets several.'),
+    uid: z.number().int().min(0).max(4_294_967_294).optional().describe('Of this user.'),
+    executable: z
+      .string()
+      .startsWith('/', 'an absolute path')
+      .optional()
+      .describe('Executes this file. The path is that of the file itself: symbolic links are followed.'),
+  })
+  .refine(({ uid, executable }) => uid !== undefined || executable !== undefined, {
+    message: 'uid or executable says who gets it',
+  })
 
 const embedded = z
   .strictObject({
@@ -86,9 +101,15 @@ const embedded = z
       .record(z.string().regex(/^(0|[1-9]\d{0,9})$/, 'a user id'), workloadId)
       .optional()
       .describe('Who gets which identity on that socket, by user id, as the kernel tells it. Empty means nobody.'),
+    workloads: z
+      .array(workload)
+      .optional()
+      .describe(
+        'The same by more than the user: a process gets every identity of which all that is named holds, the first as its default, then that of `uids`.',
+      ),
   })
-  .refine(({ socket, uids }) => socket !== undefined || uids === undefined, {
-    message: 'uids say who gets what on the socket, which is missing',
+  .refine(({ socket, uids, workloads }) => socket !== undefined || (uids ?? workloads) === undefined, {
+    message: 'uids and workloads say who gets what on the socket, which is missing',
     path: ['socket'],
   })
 

@@ -1,17 +1,18 @@
-// postern identity: what this process would get as its SPIFFE identity, and whom it would trust. Keys are never shown.
+// postern identity: what this process would get as its SPIFFE identity, and whom it would trust. Keys are never shown; a JWT-SVID when it is asked for.
 import { X509Certificate } from 'node:crypto'
 import { Command } from 'commander'
-import type { SourceContents } from '../certs/open-source.ts'
+import { decodeJwt } from 'jose'
 import { AddressError } from '../certs/workload-api/address.ts'
 import { loadConfig } from '../proxy/config/load.ts'
 import { ConfigError, printable } from '../proxy/config/problems.ts'
 import { configPath } from './config-path.ts'
 import { CommandError, endWith, exit, usageExit } from './exit.ts'
-import { type IdentityPlace, lookAtIdentity } from './wire/identity.ts'
+import { type IdentityPlace, type IdentityView, lookAtIdentity } from './wire/identity.ts'
 
 interface Options {
   readonly socket?: string
   readonly config?: string
+  readonly audience: readonly string[]
   readonly json?: true
 }
 
@@ -20,15 +21,22 @@ Examples:
   postern identity                                       what SPIFFE_ENDPOINT_SOCKET leads to, else the configuration
   postern identity --socket unix:///run/spire/agent.sock
   postern identity -c /etc/postern/postern.yaml --json   for programs
+  postern identity --audience https://api.example        with a JWT-SVID, which is a credential
 
 The Workload API tells processes apart: run it as the user, and in the pod, that the proxy runs as.
-Exit codes: 0 there is an identity, 64 wrong usage, 69 there is none, 78 the configuration is wrong or has no identity.`
+Exit codes: 0 there is an identity, and the JWT-SVID if asked for; 64 wrong usage, 69 there is none, 78 the configuration is wrong or has no identity.`
 
 export function identityCommand(): Command {
   return new Command('identity')
     .description('Show what this process would get as its SPIFFE identity, and whom it would trust.')
     .option('--socket <address>', 'of a Workload API: unix:///path, or tcp://IP:port')
     .option('-c, --config <file>', 'configuration with the section identity (default: as for postern run)')
+    .option(
+      '--audience <audience>',
+      'fetch a JWT-SVID for it too, and print it (may be repeated)',
+      (value: string, before: readonly string[]) => [...before, value],
+      [] as readonly string[],
+    )
     .option('--json', 'for programs')
     .addHelpText('after', examples)
     .exitOverride(usageExit)
@@ -37,15 +45,17 @@ export function identityCommand(): Command {
 
 async function identity(options: Options, environment: Readonly<Record<string, string | undefined>>): Promise<void> {
   const place = await placeOf(options, environment)
-  const { contents, problems } = await look(place)
-  for (const problem of problems) console.error(printable(problem))
-  if (contents.identities.length === 0) process.exitCode = exit.unavailable
-  console.log(options.json === true ? JSON.stringify(forPrograms(contents)) : forPeople(contents, Date.now()))
+  const { audience } = options
+  const view = await look(place, audience)
+  for (const problem of view.problems) console.error(printable(problem))
+  if (view.contents.identities.length === 0 || (audience.length > 0 && view.token === undefined))
+    process.exitCode = exit.unavailable
+  console.log(options.json === true ? JSON.stringify(forPrograms(view)) : forPeople(view, Date.now()))
 }
 
-async function look(place: IdentityPlace) {
+async function look(place: IdentityPlace, audience: readonly string[]): Promise<IdentityView> {
   try {
-    return await lookAtIdentity(place, Date.now)
+    return await lookAtIdentity(place, audience, Date.now)
   } catch (error) {
     throw error instanceof AddressError ? new CommandError(exit.usage, error.message) : error
   }
@@ -69,7 +79,7 @@ async function placeOf(
   }
 }
 
-function forPrograms({ identities, bundles }: SourceContents): object {
+function forPrograms({ contents: { identities, bundles }, token }: IdentityView): object {
   return {
     identities: identities.map(({ svid, hint }) => ({
       spiffe_id: svid.id,
@@ -84,10 +94,11 @@ function forPrograms({ identities, bundles }: SourceContents): object {
       jwt_authorities: jwtAuthorities.length,
       revocation_lists: revocationLists.length,
     })),
+    ...(token === undefined ? {} : { jwt_svid: { token, expires_at: expiryOf(token).toISOString() } }),
   }
 }
 
-function forPeople({ identities, bundles }: SourceContents, now: number): string {
+function forPeople({ contents: { identities, bundles }, token }: IdentityView, now: number): string {
   const own = identities.flatMap(({ svid, hint }, at) => [
     svid.id,
     ...(at === 0 && identities.length > 1 ? ['  the one in use'] : []),
@@ -103,7 +114,13 @@ function forPeople({ identities, bundles }: SourceContents, now: number): string
   return [
     ...(own.length === 0 ? ['No identity.', ''] : own),
     ...(trust.length === 0 ? ['No trust in anybody.'] : ['Trusts', ...trust]),
+    ...(token === undefined ? [] : ['', `JWT-SVID, until ${expiryOf(token).toISOString()}`, token]),
   ].join('\n')
+}
+
+/** The source has seen to it that there is one. */
+function expiryOf(token: string): Date {
+  return new Date((decodeJwt(token).exp ?? 0) * 1_000)
 }
 
 function serialOf([leaf]: readonly Uint8Array[]): string {

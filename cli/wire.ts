@@ -10,7 +10,7 @@ import type { Config } from '../proxy/config/schema.ts'
 import { ownPorts } from '../proxy/forward/own.ts'
 import { createResolver } from '../proxy/forward/resolver.ts'
 import type { Attestor } from '../proxy/identify/attestor.ts'
-import { peerCredentials, peerUid } from '../proxy/identify/kernel/peer.ts'
+import { peerUid } from '../proxy/identify/kernel/peer.ts'
 import { OpenExchanges } from '../proxy/open-exchanges.ts'
 import { admit, handle, judge, record, tunnel } from '../proxy/pipeline.ts'
 import { adminServer } from '../proxy/record/admin.ts'
@@ -28,6 +28,7 @@ import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openSink } from './wire/records.ts'
 import { leaveTrust } from './wire/trust.ts'
 import { Ways } from './wire/ways.ts'
+import { workloadPeers } from './wire/workload-peer.ts'
 
 export interface Extras {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -127,7 +128,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       trustDomain: config.trustDomain,
       now,
       endpoint: environment.SPIFFE_ENDPOINT_SOCKET,
-      peerOf: peerCredentials,
+      peerOf: workloadPeers(),
       onProblem: (problem) => log.warn({ err: problem }, 'the source of the identity has a problem'),
     }))
   const identityFollowed = new AbortController()

@@ -1,47 +1,21 @@
 // Calls the Workload API over gRPC, without TLS as the standard has it. What is sent and received are bytes: proto.ts knows the messages.
 import type { Client, ServiceError } from '@grpc/grpc-js'
 import type { WorkloadApiAddress } from './address.ts'
+import { CallError, status } from './call-error.ts'
+import type { WorkloadApiDoor } from './door.ts'
 import { maxMessage, securityHeader } from './proto.ts'
 
-/** A call that failed, with the status of gRPC. */
-export class CallError extends Error {
-  override readonly name = 'CallError'
-  /** A number of gRPC's closed list. */
-  readonly status: number
-
-  constructor(status: number, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause })
-    this.status = status
-  }
-
-  /** The API says that this process has no identity, so that what it had is taken back (Workload Endpoint §6). */
-  get isDenied(): boolean {
-    return this.status === status.permissionDenied
-  }
-
-  /** Asking again would bring the same answer. */
-  get isFinal(): boolean {
-    return this.status === status.invalidArgument || this.status === status.unimplemented
-  }
-}
-
-/** Those of gRPC's codes that mean something to us; written down so that gRPC is loaded only where it is used. */
-export const status = { invalidArgument: 3, permissionDenied: 7, unimplemented: 12, unavailable: 14 } as const
-
-const names: Readonly<Record<number, string>> = {
-  1: 'cancelled',
-  2: 'unknown error',
-  [status.invalidArgument]: 'invalid argument',
-  4: 'no answer in time',
-  5: 'not found',
-  [status.permissionDenied]: 'permission denied',
-  8: 'resource exhausted',
-  [status.unimplemented]: 'not implemented',
-  13: 'internal error',
-  [status.unavailable]: 'unavailable',
-}
-
 const unchanged = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+/** The Workload API at this address. */
+export function throughGrpc(address: WorkloadApiAddress): WorkloadApiDoor {
+  return {
+    follow: (path, signal) => follow(address, path, nothing, signal),
+    ask: (path, request, within) => ask(address, path, request, within),
+  }
+}
+
+const nothing = new Uint8Array()
 
 /**
  * Opens a stream and yields its messages until the server ends it or the signal is aborted.
@@ -129,7 +103,7 @@ function target(address: WorkloadApiAddress): string {
 
 function callError(error: unknown): CallError {
   const { code, details, message } = error as Partial<ServiceError>
-  const number = typeof code === 'number' ? code : 2
+  const number = typeof code === 'number' ? code : status.unknown
   const detail = (details ?? message ?? 'no details').replace(/\s*Resolution note:\s*$/, '')
-  return new CallError(number, `${names[number] ?? `status ${number}`}: ${detail.slice(0, 300)}`, error)
+  return new CallError(number, detail.slice(0, 300), error)
 }

@@ -1,7 +1,8 @@
 // JWT-SVIDs of this process: fetched when they are asked for, kept until half of their life is gone.
 import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { leeway } from '../jwt-svid/claims.ts'
 import { parseSpiffeId, type SpiffeId, type TrustDomain, trustDomainOf } from '../spiffe-id.ts'
-import { CallError } from './client.ts'
+import { CallError } from './call-error.ts'
 import { jwtSvidRequest, readJwtSvidAnswer } from './proto.ts'
 
 export interface JwtSvidsOptions {
@@ -15,6 +16,8 @@ export interface JwtSvidsOptions {
 
 interface Kept {
   readonly token: string
+  /** Epoch milliseconds; so are the others. */
+  readonly fetchedAt: number
   readonly renewAt: number
   readonly expiresAt: number
 }
@@ -40,7 +43,7 @@ export class JwtSvids {
     if (audience.length === 0) return Promise.reject(new Error('a JWT-SVID needs an audience'))
     const key = JSON.stringify([id ?? '', ...audience.toSorted()])
     const kept = this.#kept.get(key)
-    if (kept !== undefined && this.#options.now() < kept.renewAt) return Promise.resolve(kept.token)
+    if (kept !== undefined && isFresh(kept, this.#options.now())) return Promise.resolve(kept.token)
     const underWay = this.#underWay.get(key)
     if (underWay !== undefined) return underWay
     const fetched = this.#fetch(key, audience, id).finally(() => {
@@ -85,6 +88,11 @@ export class JwtSvids {
   }
 }
 
+/** When the clock has been put back, a token that was issued before is one of the future, which others refuse. */
+function isFresh({ fetchedAt, renewAt }: Kept, now: number): boolean {
+  return now < renewAt && now > fetchedAt - leeway
+}
+
 interface Asked {
   readonly audience: readonly string[]
   readonly id: SpiffeId | undefined
@@ -110,5 +118,5 @@ function readToken(answer: Uint8Array, { audience, id, trustDomain, now }: Asked
     throw new Error('the JWT-SVID lacks an audience that was asked for')
   const expiresAt = (exp ?? 0) * 1_000
   if (expiresAt <= now) throw new Error('the JWT-SVID has expired')
-  return { token: first.token, renewAt: now + (expiresAt - now) / 2, expiresAt }
+  return { token: first.token, fetchedAt: now, renewAt: now + (expiresAt - now) / 2, expiresAt }
 }

@@ -1,5 +1,6 @@
 // The messages of the SPIFFE Workload API (workloadapi.proto) and where they are sent. The file has no package, so neither have the paths.
 import { entry, field, ProtobufError, readFields, text } from './protobuf.ts'
+import { struct } from './protobuf-struct.ts'
 
 export const service = 'SpiffeWorkloadAPI'
 
@@ -8,6 +9,7 @@ export const paths = {
   x509Bundles: `/${service}/FetchX509Bundles`,
   jwtSvid: `/${service}/FetchJWTSVID`,
   jwtBundles: `/${service}/FetchJWTBundles`,
+  validateJwtSvid: `/${service}/ValidateJWTSVID`,
 } as const
 
 /** Every call carries it; a server refuses one without (Workload Endpoint §5), so that a page of a browser cannot ask. */
@@ -91,8 +93,11 @@ export function x509SvidAnswer({ svids, revocationLists, federatedBundles }: X50
 }
 
 /** @param bundles DER of the roots, one after the other, by ID of the trust domain */
-export function x509BundlesAnswer(bundles: ReadonlyMap<string, Uint8Array>): Uint8Array {
-  return Buffer.concat(mapEntries(2, bundles))
+export function x509BundlesAnswer(
+  bundles: ReadonlyMap<string, Uint8Array>,
+  revocationLists: readonly Uint8Array[] = [],
+): Uint8Array {
+  return Buffer.concat([...revocationLists.map((list) => entry(1, list)), ...mapEntries(2, bundles)])
 }
 
 /** @throws ProtobufError */
@@ -148,6 +153,42 @@ export function readJwtBundlesAnswer(message: Uint8Array): ReadonlyMap<string, U
 
 export function jwtBundlesAnswer(bundles: ReadonlyMap<string, Uint8Array>): Uint8Array {
   return Buffer.concat(mapEntries(1, bundles))
+}
+
+export interface ValidateJwtSvidRequest {
+  readonly audience: string
+  readonly token: string
+}
+
+/** @throws ProtobufError */
+export function readValidateJwtSvidRequest(message: Uint8Array): ValidateJwtSvidRequest {
+  const request = { audience: '', token: '' }
+  readFields(message, (number, payload) => {
+    if (number === 1) request.audience = text(payload)
+    else if (number === 2) request.token = text(payload)
+  })
+  return request
+}
+
+export function validateJwtSvidRequest({ audience, token }: ValidateJwtSvidRequest): Uint8Array {
+  return Buffer.concat([field(1, audience), field(2, token)])
+}
+
+/** @param claims of the token, as they stand in its JSON */
+export function validateJwtSvidAnswer(spiffeId: string, claims: Readonly<Record<string, unknown>>): Uint8Array {
+  return Buffer.concat([field(1, spiffeId), entry(2, struct(claims))])
+}
+
+/**
+ * The ID that the API found in a token; its claims are in the token too.
+ * @throws ProtobufError
+ */
+export function readValidateJwtSvidAnswer(message: Uint8Array): string {
+  let spiffeId = ''
+  readFields(message, (number, payload) => {
+    if (number === 1) spiffeId = text(payload)
+  })
+  return spiffeId
 }
 
 /** A map is a list of messages with key and value; of two with one key the later counts. */

@@ -5,7 +5,9 @@ import { Changes } from '../changes.ts'
 import type { SvidSource, TrustBundle, X509Svid } from '../source.ts'
 import type { TrustDomain } from '../spiffe-id.ts'
 import type { WorkloadApiAddress } from './address.ts'
-import { ask, CallError, follow, status } from './client.ts'
+import { CallError, status } from './call-error.ts'
+import { throughGrpc } from './client.ts'
+import type { WorkloadApiDoor } from './door.ts'
 import { readJwtBundles } from './jwt-bundles.ts'
 import { JwtSvids } from './jwt-svids.ts'
 import { paths } from './proto.ts'
@@ -13,8 +15,11 @@ import { subscribe, type Wait } from './subscription.ts'
 import { Trust } from './trust.ts'
 import { readX509Context, type WorkloadIdentity, type X509Context } from './x509-context.ts'
 
-export interface WorkloadApiSourceOptions {
+export interface WorkloadApiSourceOptions extends DoorOptions {
   readonly address: WorkloadApiAddress
+}
+
+export interface DoorOptions {
   /** The trust domain that the own identity must be of; undefined: whatever the API gives. */
   readonly trustDomain: TrustDomain | undefined
   /** Which of several identities is to be used, by its hint; undefined: the first. */
@@ -32,12 +37,12 @@ export interface WorkloadApiSourceOptions {
   readonly jwtWithin?: number
 }
 
-/** The longest that a timer of Node waits. */
-const longestTimer = 2 ** 31 - 1
-const nothing = new Uint8Array()
+/** Timers stand still while a machine sleeps, and clocks are put right: how often, in milliseconds, the expiry is looked at. */
+const lookEvery = 60_000
 
 export class WorkloadApiSource implements SvidSource {
-  readonly #options: WorkloadApiSourceOptions
+  readonly #door: WorkloadApiDoor
+  readonly #options: DoorOptions
   readonly #wait: Wait
   readonly #changes = new Changes()
   readonly #jwtSvids: JwtSvids
@@ -49,12 +54,13 @@ export class WorkloadApiSource implements SvidSource {
   /** Why there is no context. */
   #absent = 'the Workload API has not answered yet'
 
-  private constructor(options: WorkloadApiSourceOptions) {
+  private constructor(door: WorkloadApiDoor, options: DoorOptions) {
+    this.#door = door
     this.#options = options
     this.#wait = options.wait ?? untilTimeOrAbort
-    const { address, trustDomain, now, jwtWithin = 5_000 } = options
+    const { trustDomain, now, jwtWithin = 5_000 } = options
     this.#jwtSvids = new JwtSvids({
-      ask: (request) => ask(address, paths.jwtSvid, request, jwtWithin),
+      ask: (request) => door.ask(paths.jwtSvid, request, jwtWithin),
       trustDomain,
       now,
     })
@@ -64,8 +70,13 @@ export class WorkloadApiSource implements SvidSource {
    * Subscribes, and waits for the first answer. Without one in time, or with one that gives no identity, the source is
    * there all the same: `svid()` throws the reason until an identity comes, and `updates` tells of it.
    */
-  static async open(options: WorkloadApiSourceOptions): Promise<WorkloadApiSource> {
-    const source = new WorkloadApiSource(options)
+  static open({ address, ...options }: WorkloadApiSourceOptions): Promise<WorkloadApiSource> {
+    return WorkloadApiSource.through(throughGrpc(address), options)
+  }
+
+  /** The same, of an API that is reached in some other way. */
+  static async through(door: WorkloadApiDoor, options: DoorOptions): Promise<WorkloadApiSource> {
+    const source = new WorkloadApiSource(door, options)
     await source.#start(options.startWithin ?? 3_000)
     return source
   }
@@ -109,13 +120,13 @@ export class WorkloadApiSource implements SvidSource {
   }
 
   async #start(within: number): Promise<void> {
-    const { address, onProblem, firstMessageWithin = 30_000 } = this.#options
+    const { onProblem, firstMessageWithin = 30_000 } = this.#options
     const { signal } = this.#stopped
     const answered = new AbortController()
     void subscribe(
       {
         what: 'X.509-SVIDs',
-        open: (until) => follow(address, paths.x509Svid, nothing, until),
+        open: (until) => this.#door.follow(paths.x509Svid, until),
         take: (message) => this.#take(message),
         denied: (problem) => this.#withdraw(problem.message),
         onProblem,
@@ -132,7 +143,7 @@ export class WorkloadApiSource implements SvidSource {
     void subscribe(
       {
         what: 'JWT bundles',
-        open: (until) => follow(address, paths.jwtBundles, nothing, until),
+        open: (until) => this.#door.follow(paths.jwtBundles, until),
         take: (message) => this.#takeJwtKeys(readJwtBundles(message, this.#jwtKeys)),
         denied: () => this.#takeJwtKeys(new Map()),
         onProblem,
@@ -149,7 +160,7 @@ export class WorkloadApiSource implements SvidSource {
     const context = readX509Context(message, this.#options.trustDomain, this.#context)
     this.#context = context
     this.#trust.setRoots(context.bundles)
-    this.#announceExpiry(Math.min(...context.identities.map(({ svid }) => svid.expiresAt)))
+    void this.#announceExpiry(context)
     this.#changes.announce()
   }
 
@@ -168,15 +179,21 @@ export class WorkloadApiSource implements SvidSource {
     this.#changes.announce()
   }
 
-  /** Those who show the identity must learn that it is none any more, though nothing has come. */
-  #announceExpiry(at: number): void {
+  /** Those who show the identity must learn that it is none any more, or is one again, though nothing has come. */
+  async #announceExpiry({ identities }: X509Context): Promise<void> {
     this.#expiry.abort()
-    const expiry = new AbortController()
-    this.#expiry = expiry
-    const left = Math.min(at - this.#options.now() + 1_000, longestTimer)
-    void this.#wait(Math.max(left, 0), expiry.signal).then(() => {
-      if (!expiry.signal.aborted) this.#changes.announce()
-    })
+    this.#expiry = new AbortController()
+    const { signal } = this.#expiry
+    const { now } = this.#options
+    const at = Math.min(...identities.map(({ svid }) => svid.expiresAt))
+    let expired = now() > at
+    while (!signal.aborted) {
+      const left = at - now() + 1_000
+      await this.#wait(left > 0 ? Math.min(left, lookEvery) : lookEvery, signal)
+      if (signal.aborted || expired === now() > at) continue
+      expired = !expired
+      this.#changes.announce()
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // Keeps one stream of the Workload API going: reads each message, and comes back when the stream has ended.
-import { CallError, status } from './client.ts'
+import { CallError, status } from './call-error.ts'
 
 export interface SubscriptionOptions {
   /** For messages to the operator, such as `X.509-SVIDs`. */
@@ -95,7 +95,10 @@ async function followOnce(
     if (!silence.signal.aborted || signal.aborted) return { failure: undefined, messages }
     return { failure: new CallError(status.unavailable, 'it does not answer'), messages }
   } catch (error) {
-    return { failure: error instanceof CallError ? error : new CallError(2, messageOf(error), error), messages }
+    return {
+      failure: error instanceof CallError ? error : new CallError(status.unknown, messageOf(error), error),
+      messages,
+    }
   } finally {
     answered.abort()
   }

@@ -35,14 +35,24 @@ export type IdentityPlace =
 /** The keys for JWT-SVIDs come on a stream of their own; milliseconds that they may come later. */
 const keysWithin = 1_000
 
+export interface IdentityView {
+  readonly contents: SourceContents
+  /** A JWT-SVID of the identity in use, where an audience was given and the source gave one. */
+  readonly token: string | undefined
+  /** What went wrong on the way. */
+  readonly problems: readonly string[]
+}
+
 /**
- * What this process would get now, and what went wrong on the way.
+ * What this process would get now.
+ * @param audience of a JWT-SVID; empty for none
  * @throws when it is not said, or wrongly, where the source is
  */
 export async function lookAtIdentity(
   place: IdentityPlace,
+  audience: readonly string[],
   now: () => number,
-): Promise<{ contents: SourceContents; problems: readonly string[] }> {
+): Promise<IdentityView> {
   const problems: string[] = []
   const onProblem = ({ message }: Error) => void problems.push(message)
   const { source, contents, close } = await openPlace(place, now, onProblem)
@@ -52,7 +62,8 @@ export async function lookAtIdentity(
     if (source instanceof WorkloadApiSource && isWaitingForKeys()) {
       for await (const _ of updates) if (!isWaitingForKeys()) break
     }
-    return { contents: contents(), problems }
+    const token = audience.length === 0 ? undefined : await source.jwt(audience).catch(onProblem)
+    return { contents: contents(), token: token ?? undefined, problems }
   } finally {
     await close()
   }

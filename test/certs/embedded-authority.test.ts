@@ -23,7 +23,6 @@ describe('EmbeddedAuthority', () => {
     const { authority } = setUp()
     const id = parseSpiffeId(text)
     expect(() => authority.issue(id)).toThrow('workloads of acme.example only')
-    expect(() => authority.sourceFor(id)).toThrow('workloads of acme.example only')
     await expect(authority.issueJwt(id, ['api'])).rejects.toThrow('workloads of acme.example only')
   })
 
@@ -73,28 +72,10 @@ describe('EmbeddedAuthority', () => {
     expect(JSON.stringify(authority.jwks())).not.toContain('"d"')
   })
 
-  test('a source keeps its SVID for half of its life, and renews it at once after a rotation', () => {
-    const { authority, clock } = setUp()
-    const source = authority.sourceFor(agent)
-    const first = source.svid()
-    clock.at += hour / 2 - 1
-    expect(source.svid()).toBe(first)
-    clock.at += 1
-    const second = source.svid()
-    expect(second).not.toBe(first)
-    authority.rotate()
-    expect(source.svid()).not.toBe(second)
-  })
-
-  test('a source tells of rotations and knows the bundle of its own domain alone', async () => {
+  test('tells of rotations', async () => {
     const { authority } = setUp()
-    const source = authority.sourceFor(agent)
-    const stop = new AbortController()
-    const next = source.updates(stop.signal)[Symbol.asyncIterator]().next()
+    const next = authority.updates(new AbortController().signal)[Symbol.asyncIterator]().next()
     authority.rotate()
     expect((await next).done).toBe(false)
-    expect(source.bundle(trustDomain)).toBe(authority.bundle())
-    expect(source.bundle(parseTrustDomain('other.example'))).toBeUndefined()
-    expect(await source.jwt(['api'])).toMatch(/^ey/)
   })
 })

@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
 import { openSource } from '../../certs/open-source.ts'
 import { identitySchema } from '../../certs/settings.ts'
+import type { TrustBundle } from '../../certs/source.ts'
 import { parseTrustDomain } from '../../certs/spiffe-id.ts'
 import { makeAuthority } from '../support/pki.ts'
 import { scriptedWorkloadApi, x509Message } from '../support/workload-api.ts'
@@ -29,6 +30,17 @@ describe('identitySchema', () => {
       { source: 'embedded', socket: 'unix:///a', uids: { '0': 'spiffe://acme.example' } },
       'uids.0',
     ],
+    [
+      'a workload that nothing tells apart',
+      { source: 'embedded', socket: 'unix:///a', workloads: [{ id: 'spiffe://acme.example/a', hint: 'x' }] },
+      'workloads.0',
+    ],
+    [
+      'a workload of a program without a path',
+      { source: 'embedded', socket: 'unix:///a', workloads: [{ id: 'spiffe://acme.example/a', executable: 'node' }] },
+      'workloads.0.executable',
+    ],
+    ['workloads without a socket', { source: 'embedded', workloads: [] }, 'socket'],
     ['a certificate without its key', { source: 'files', certificate: 'svid.pem' }, 'key'],
     ['a key without its certificate', { source: 'files', key: 'svid_key.pem' }, 'key'],
     ['a socket of no Workload API', { source: 'workload-api', socket: '/run/agent.sock' }, 'socket'],
@@ -55,10 +67,15 @@ describe('identitySchema', () => {
   test('describes each key for the reference', () => {
     const { oneOf, anyOf } = z.toJSONSchema(identitySchema, { io: 'input' })
     const properties = (oneOf ?? anyOf ?? []).flatMap(({ properties }) => Object.values(properties ?? {}))
-    expect(properties.length).toBe(10)
+    expect(properties.length).toBe(11)
     for (const property of properties) expect(property).toHaveProperty('description')
   })
 })
+
+/** Certificates as one kind of bytes, whatever they are views of. */
+function plain(bundle: TrustBundle | undefined): object {
+  return { ...bundle, x509Authorities: bundle?.x509Authorities.map((der) => Buffer.from(der)) }
+}
 
 describe('openSource', () => {
   const options = { trustDomain, now: Date.now, onProblem: (problem: Error) => expect.unreachable(problem.message) }
@@ -67,7 +84,7 @@ describe('openSource', () => {
     const { source, authority, close } = await openSource({ source: 'embedded' }, options)
     onTestFinished(close)
     expect(source.svid().id).toBe('spiffe://acme.example/postern')
-    expect(source.bundle(trustDomain)).toBe(authority?.bundle())
+    expect(plain(source.bundle(trustDomain))).toEqual(plain(authority?.bundle()))
   })
 
   test('embedded: serves the Workload API to the users that are named', async () => {
@@ -97,12 +114,44 @@ describe('openSource', () => {
     expect(() => another.svid()).toThrow('this process has no identity')
   })
 
-  test('embedded: issues nothing of another trust domain', async () => {
+  test('embedded: tells programs of one user apart, and hints at what an identity is for', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'postern-open-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const socket = `unix://${join(folder, 'made', 'api.sock')}`
     const settings = identitySchema.parse({
       source: 'embedded',
-      socket: 'unix:///nowhere/api.sock',
-      uids: { '0': 'spiffe://other.example/agent' },
+      socket,
+      workloads: [
+        { id: 'spiffe://acme.example/python', executable: '/usr/bin/python3.13', uid: 4711 },
+        { id: 'spiffe://acme.example/tools', executable: '/usr/bin/python3.13', hint: 'tools' },
+      ],
+      uids: { '4711': 'spiffe://acme.example/anything' },
     })
+    let peer = { uid: 4711, executable: '/usr/bin/python3.13' }
+    const { close } = await openSource(settings, { ...options, peerOf: () => peer })
+    onTestFinished(close)
+    const asked = async () => {
+      const there = { ...options, onProblem: () => {} }
+      const { contents, close } = await openSource(identitySchema.parse({ source: 'workload-api', socket }), there)
+      onTestFinished(close)
+      return contents().identities.map(({ svid, hint }) => [svid.id.replace('spiffe://acme.example/', ''), hint])
+    }
+    expect(await asked()).toEqual([
+      ['python', ''],
+      ['tools', 'tools'],
+      ['anything', ''],
+    ])
+    peer = { uid: 4711, executable: '/usr/bin/python3.13 (deleted)' }
+    expect(await asked()).toEqual([['anything', '']])
+    peer = { uid: 4712, executable: '/usr/bin/python3.13' }
+    expect(await asked()).toEqual([['tools', 'tools']])
+  })
+
+  test.each([
+    { uids: { '0': 'spiffe://other.example/agent' } },
+    { workloads: [{ id: 'spiffe://other.example/agent', uid: 0 }] },
+  ])('embedded: issues nothing of another trust domain', async (registered) => {
+    const settings = identitySchema.parse({ source: 'embedded', socket: 'unix:///nowhere/api.sock', ...registered })
     await expect(openSource(settings, options)).rejects.toThrow('is not of the trust domain acme.example')
   })
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { decodeJwt } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { jwtBundlesAnswer } from '../../certs/workload-api/proto.ts'
 import { makeAuthority } from '../support/pki.ts'
@@ -32,7 +33,7 @@ async function identity(args: readonly string[], environment: Record<string, str
   return { out, err, code }
 }
 
-const keys = Buffer.from('{"keys":[{"kty":"EC","crv":"P-256","x":"a","y":"b","kid":"one"}]}')
+const keys = Buffer.from('{"keys":[{"kty":"EC","crv":"P-256","x":"AQ","y":"Ag","kid":"one"}]}')
 
 async function served() {
   const api = await scriptedWorkloadApi()
@@ -102,10 +103,24 @@ test('what a configuration says, hint and trust domain included', async () => {
   })
 })
 
-test('the embedded authority', async () => {
+test('the embedded authority, with a JWT-SVID for the audiences that are named', async () => {
   const file = join(folder, 'embedded.yaml')
   await writeFile(file, 'version: 1\ntrustDomain: acme.example\nidentity: { source: embedded }\nrules: []\n')
-  expect(await identity(['-c', file])).toMatchObject({ code: 0, out: expect.stringContaining('acme.example/postern') })
+  const shown = await identity(['-c', file])
+  expect(shown).toMatchObject({ code: 0, out: expect.stringContaining('acme.example/postern') })
+  expect(shown.out).not.toContain('JWT-SVID, until')
+  const { out } = await identity(['-c', file, '--audience', 'one', '--audience', 'two', '--json'])
+  const { jwt_svid } = JSON.parse(out)
+  expect(decodeJwt(jwt_svid.token)).toMatchObject({ sub: 'spiffe://acme.example/postern', aud: ['one', 'two'] })
+  expect(Date.parse(jwt_svid.expires_at)).toBe((decodeJwt(jwt_svid.token).exp ?? 0) * 1_000)
+})
+
+test('a JWT-SVID that is refused is told of, and the rest is shown', async () => {
+  const { socket } = await served()
+  const { out, err, code } = await identity(['--socket', socket, '--audience', 'one'])
+  expect(code).toBe(69)
+  expect(out).toContain('spiffe://acme.example/postern')
+  expect(err).toContain('permission denied: no identity')
 })
 
 test.each([

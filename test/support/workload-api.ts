@@ -1,4 +1,4 @@
-// A Workload API that does on each call what a test says, misbehaviour included. It speaks gRPC on a UNIX socket.
+// A Workload API that does on each call what a test says, misbehaviour included. It speaks gRPC on a UNIX socket, or over TCP.
 import { EventEmitter, once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,6 +13,7 @@ import {
   type sendUnaryData,
 } from '@grpc/grpc-js'
 import { onTestFinished } from 'vitest'
+import type { WorkloadApiAddress } from '../../certs/workload-api/address.ts'
 import { paths, type X509SvidMessage, x509SvidAnswer } from '../../certs/workload-api/proto.ts'
 import { type Authority, makeAuthority, makeSvid } from './pki.ts'
 
@@ -35,14 +36,19 @@ export class ScriptedWorkloadApi {
   /** JWT bundle streams that are open. */
   readonly jwtStreams = new Set<Stream>()
   readonly #events = new EventEmitter()
+  readonly #host: string | undefined
+  #port = 0
   #server: Server | undefined
 
-  constructor(path: string) {
+  /** @param host an IP literal of loopback, to listen there and not on the socket */
+  constructor(path: string, host?: string) {
     this.path = path
+    this.#host = host
   }
 
-  get address() {
-    return { kind: 'unix', path: this.path } as const
+  get address(): WorkloadApiAddress {
+    if (this.#host === undefined) return { kind: 'unix', path: this.path }
+    return { kind: 'tcp', host: this.#host, port: this.#port }
   }
 
   async start(): Promise<void> {
@@ -76,9 +82,11 @@ export class ScriptedWorkloadApi {
         },
       },
     )
-    await new Promise<void>((resolve, reject) => {
-      server.bindAsync(`unix:${this.path}`, ServerCredentials.createInsecure(), (error) =>
-        error === null ? resolve() : reject(error),
+    const literal = this.#host?.includes(':') ? `[${this.#host}]` : this.#host
+    const where = literal === undefined ? `unix:${this.path}` : `${literal}:${this.#port}`
+    this.#port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync(where, ServerCredentials.createInsecure(), (error, port) =>
+        error === null ? resolve(port) : reject(error),
       )
     })
     this.#server = server
@@ -118,9 +126,9 @@ export function failure(code: number, details: string): Error {
 }
 
 /** In a folder of its own, gone after the test. */
-export async function scriptedWorkloadApi(): Promise<ScriptedWorkloadApi> {
+export async function scriptedWorkloadApi(host?: string): Promise<ScriptedWorkloadApi> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-wl-'))
-  const api = new ScriptedWorkloadApi(join(folder, 'api.sock'))
+  const api = new ScriptedWorkloadApi(join(folder, 'api.sock'), host)
   await api.start()
   onTestFinished(async () => {
     await api.stop()

@@ -9,7 +9,11 @@ import {
   readJwtBundlesAnswer,
   readJwtSvidAnswer,
   readJwtSvidRequest,
+  readValidateJwtSvidAnswer,
+  readValidateJwtSvidRequest,
   readX509SvidAnswer,
+  validateJwtSvidAnswer,
+  validateJwtSvidRequest,
   x509BundlesAnswer,
   x509SvidAnswer,
 } from '../../../certs/workload-api/proto.ts'
@@ -17,6 +21,7 @@ import { ProtobufError } from '../../../certs/workload-api/protobuf.ts'
 
 const bytes = (id: number) => ({ type: 'bytes', id })
 const string = (id: number) => ({ type: 'string', id })
+const valueByName = (id: number) => ({ keyType: 'string', type: 'Value', id })
 const bytesByName = (id: number) => ({ keyType: 'string', type: 'bytes', id })
 const root = protobuf.Root.fromJSON({
   nested: {
@@ -35,6 +40,21 @@ const root = protobuf.Root.fromJSON({
     JWTSVIDResponse: { fields: { svids: { rule: 'repeated', type: 'JWTSVID', id: 1 } } },
     JWTSVID: { fields: { spiffeId: string(1), svid: string(2), hint: string(3) } },
     JWTBundlesResponse: { fields: { bundles: bytesByName(1) } },
+    ValidateJWTSVIDRequest: { fields: { audience: string(1), svid: string(2) } },
+    ValidateJWTSVIDResponse: { fields: { spiffeId: string(1), claims: { type: 'Struct', id: 2 } } },
+    Struct: { fields: { fields: valueByName(1) } },
+    Value: {
+      oneofs: { kind: { oneof: ['nullValue', 'numberValue', 'stringValue', 'boolValue', 'structValue', 'listValue'] } },
+      fields: {
+        nullValue: { type: 'int32', id: 1 },
+        numberValue: { type: 'double', id: 2 },
+        stringValue: string(3),
+        boolValue: { type: 'bool', id: 4 },
+        structValue: { type: 'Struct', id: 5 },
+        listValue: { type: 'List', id: 6 },
+      },
+    },
+    List: { fields: { values: { rule: 'repeated', type: 'Value', id: 1 } } },
   },
 })
 const theirs = (type: string, value: object) => root.lookupType(type).encode(value).finish()
@@ -43,7 +63,6 @@ const sameAs = (type: string, message: Uint8Array) =>
 
 const someBytes = fc.uint8Array({ maxLength: 300 }).map((each) => Buffer.from(each))
 const text = fc.string({ unit: 'grapheme', maxLength: 60 })
-// Of an empty value protobufjs makes an empty array.
 // Of an empty value protobufjs makes an empty array.
 const map = fc.dictionary(
   text.filter((key) => key !== '__proto__'),
@@ -165,3 +184,67 @@ test('any bytes are either read or refused as no message', () => {
     }),
   )
 })
+
+describe('ValidateJWTSVID', () => {
+  test('the request is written and read as by protobufjs', () => {
+    fc.assert(
+      fc.property(fc.record({ audience: text, svid: text }), ({ audience, svid }) => {
+        expect(sameAs('ValidateJWTSVIDRequest', validateJwtSvidRequest({ audience, token: svid }))).toEqual({
+          audience,
+          svid,
+        })
+        const request = readValidateJwtSvidRequest(theirs('ValidateJWTSVIDRequest', { audience, svid }))
+        expect(request).toEqual({ audience, token: svid })
+      }),
+    )
+  })
+
+  test('claims of whatever shape come out of protobufjs as they went in', () => {
+    const claims = fc.dictionary(
+      text.filter((key) => key !== '__proto__'),
+      fc.jsonValue({ noUnicodeString: false, maxDepth: 3 }),
+      { maxKeys: 5, noNullPrototype: true },
+    )
+    fc.assert(
+      fc.property(text, claims, (id, value) => {
+        const json = JSON.parse(JSON.stringify(value))
+        const written = validateJwtSvidAnswer(id, json)
+        expect(readValidateJwtSvidAnswer(written)).toBe(id)
+        const read = root.lookupType('ValidateJWTSVIDResponse').decode(written) as unknown as { claims: Struct }
+        expect(fromStruct(read.claims)).toEqual(json)
+      }),
+    )
+  })
+})
+
+interface Struct {
+  readonly fields: Readonly<Record<string, Value>>
+}
+
+interface Value {
+  readonly kind: 'nullValue' | 'numberValue' | 'stringValue' | 'boolValue' | 'structValue' | 'listValue' | undefined
+  readonly numberValue: number
+  readonly stringValue: string
+  readonly boolValue: boolean
+  readonly structValue: Struct
+  readonly listValue: { readonly values: readonly Value[] }
+}
+
+function fromStruct({ fields }: Struct): object {
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, fromValue(value)]))
+}
+
+function fromValue(value: Value): unknown {
+  switch (value.kind) {
+    case 'structValue':
+      return fromStruct(value.structValue)
+    case 'listValue':
+      return value.listValue.values.map(fromValue)
+    case 'nullValue':
+      return null
+    case undefined:
+      return expect.unreachable('a value without a kind')
+    default:
+      return value[value.kind]
+  }
+}

@@ -11,7 +11,9 @@ import { parseSpiffeId, parseTrustDomain } from '../../../certs/spiffe-id.ts'
 import { type BundleLookup, validateX509Svid } from '../../../certs/svid/validate.ts'
 import { ask, follow } from '../../../certs/workload-api/client.ts'
 import { jwtSvidRequest, paths, x509BundlesAnswer } from '../../../certs/workload-api/proto.ts'
-import { type Peer, WorkloadApiServer, type WorkloadApiServerOptions } from '../../../certs/workload-api/server.ts'
+import type { Peer } from '../../../certs/workload-api/registration.ts'
+import { WorkloadApiServer, type WorkloadApiServerOptions } from '../../../certs/workload-api/server.ts'
+import { WorkloadService } from '../../../certs/workload-api/service.ts'
 import { WorkloadApiSource } from '../../../certs/workload-api/source.ts'
 import { peerCredentials } from '../../../proxy/identify/kernel/peer.ts'
 
@@ -29,12 +31,18 @@ beforeEach(async () => {
   onTestFinished(() => rm(folder, { recursive: true }))
 })
 
-async function served(more: Partial<WorkloadApiServerOptions> = {}) {
-  const authority = new EmbeddedAuthority({ trustDomain, now: Date.now })
-  const server = await WorkloadApiServer.open({ authority, path, peerOf: me, now: Date.now, ...more })
-  onTestFinished(() => server.close())
-  server.register([mine])
-  return { authority, server }
+async function served({
+  authority = new EmbeddedAuthority({ trustDomain, now: Date.now }),
+  ...more
+}: Partial<WorkloadApiServerOptions> & { readonly authority?: EmbeddedAuthority } = {}) {
+  const service = new WorkloadService({ authority, now: Date.now })
+  const server = await WorkloadApiServer.open({ service, path, peerOf: me, ...more })
+  onTestFinished(async () => {
+    service.close()
+    await server.close()
+  })
+  service.register([mine])
+  return { authority, service, server }
 }
 
 async function source(startWithin = 3_000) {
@@ -58,8 +66,8 @@ describe('who gets an identity', () => {
     ['a peer of whom the kernel says nothing', { peerOf: () => undefined }, { uid }],
     ['anybody, when a registration names nobody', {}, {}],
   ])('not %s', async (_, options, selectors) => {
-    const { server } = await served(options)
-    server.register([{ id, ...selectors }])
+    const { service } = await served(options)
+    service.register([{ id, ...selectors }])
     const asking = await source()
     expect(() => asking.svid()).toThrow('permission denied: this process has no identity')
     await expect(asking.jwt(['a'])).rejects.toThrow('permission denied')
@@ -71,8 +79,8 @@ describe('who gets an identity', () => {
     ['a process', { pid: 12 }],
     ['a process of a user', { uid, pid: 12 }],
   ])('%s that is registered', async (_, selectors) => {
-    const { server } = await served()
-    server.register([{ id, ...selectors }])
+    const { service } = await served()
+    service.register([{ id, ...selectors }])
     expect((await source()).svid().id).toBe(id)
   })
 
@@ -86,25 +94,25 @@ describe('who gets an identity', () => {
       server.listen(`${path}.probe`, () => void import('node:net').then(({ connect }) => connect(`${path}.probe`)))
     })
     if (probe === undefined) skip('the kernel does not say who a peer is (SO_PEERCRED)')
-    const { server } = await served({ peerOf: peerCredentials })
-    server.register([{ id, uid: process.getuid?.() ?? -1, pid: process.pid }])
+    const { service } = await served({ peerOf: peerCredentials })
+    service.register([{ id, uid: process.getuid?.() ?? -1, pid: process.pid }])
     expect((await source()).svid().id).toBe(id)
   })
 
   test('a registration that is taken back ends the use of the identity; given again, it comes back', async () => {
-    const { server } = await served()
+    const { service } = await served()
     const asking = await source()
     expect(asking.svid().id).toBe(id)
-    server.register([])
+    service.register([])
     await vi.waitFor(() => expect(() => asking.svid()).toThrow('permission denied'))
-    server.register([mine])
+    service.register([mine])
     await vi.waitFor(() => expect(asking.svid().id).toBe(id), 4_000)
   })
 
   test('several identities, each with its hint', async () => {
-    const { server } = await served()
+    const { service } = await served()
     const second = parseSpiffeId('spiffe://acme.example/second')
-    server.register([
+    service.register([
       { ...mine, hint: 'internal' },
       { id: second, uid, hint: 'external' },
     ])
@@ -144,11 +152,11 @@ describe('what is given', () => {
   })
 
   test('on request a new SVID under the same root, and after a rotation one under a new root', async () => {
-    const { server, authority } = await served()
+    const { service, authority } = await served()
     const asking = await source()
     await vi.waitFor(() => expect(asking.bundle(trustDomain)?.jwtAuthorities).toHaveLength(1))
     const [first, bundle] = [asking.svid(), asking.bundle(trustDomain)]
-    server.renew()
+    service.renew()
     await vi.waitFor(() => expect(asking.svid()).not.toBe(first))
     expect(asking.bundle(trustDomain)).toBe(bundle)
     authority.rotate()
@@ -178,8 +186,8 @@ describe('what is given', () => {
   })
 
   test('not the JWT-SVID of another, and none without an audience', async () => {
-    const { server } = await served()
-    server.register([mine, { id: parseSpiffeId('spiffe://acme.example/other'), uid: 1 }])
+    const { service } = await served()
+    service.register([mine, { id: parseSpiffeId('spiffe://acme.example/other'), uid: 1 }])
     const request = (audience: string[], spiffeId: string) =>
       ask({ kind: 'unix', path }, paths.jwtSvid, jwtSvidRequest({ audience, spiffeId }), 3_000)
     await expect(request(['a'], 'spiffe://acme.example/other')).rejects.toThrow('no such identity')
@@ -209,14 +217,14 @@ describe('the socket', () => {
 })
 
 test('the server goes and comes back: the source keeps its identity and gets a new one', async () => {
-  const { authority, server } = await served()
+  const { service, server } = await served()
   const asking = await source()
   const before = asking.svid()
   await server.close()
   await vi.waitFor(() => expect(asking.problems).toContainEqual(expect.stringContaining('unavailable')))
   expect(asking.svid()).toBe(before)
-  const next = await WorkloadApiServer.open({ authority, path, peerOf: me, now: Date.now })
+  const next = await WorkloadApiServer.open({ service, path, peerOf: me })
   onTestFinished(() => next.close())
-  next.register([mine])
+  service.renew()
   await vi.waitFor(() => expect(asking.svid()).not.toBe(before), 5_000)
 })

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { SignJWT } from 'jose'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { parseTrustDomain } from '../../../certs/spiffe-id.ts'
+import { parseWorkloadApiAddress } from '../../../certs/workload-api/address.ts'
 import { jwtBundlesAnswer, jwtSvidAnswer, readJwtSvidRequest } from '../../../certs/workload-api/proto.ts'
 import { WorkloadApiSource, type WorkloadApiSourceOptions } from '../../../certs/workload-api/source.ts'
 import { makeAuthority, makeKey, makeSvid } from '../../support/pki.ts'
@@ -396,6 +397,83 @@ test('a server that dies and comes back: the identity stays meanwhile, and is re
   api.x509 = (stream) => stream.write(x509Message([svidMessage('spiffe://acme.example/renewed')]))
   await api.start()
   await vi.waitFor(() => expect(source.svid().id).toBe('spiffe://acme.example/renewed'), 5_000)
+})
+
+describe('over TCP', () => {
+  test.each(['127.0.0.1', '::1'])('at %s: given, dies, comes back', async (host) => {
+    const api = await scriptedWorkloadApi(host)
+    const { address } = api
+    if (address.kind !== 'tcp') throw new Error('it does not listen there')
+    const text = `tcp://${host.includes(':') ? `[${host}]` : host}:${address.port}`
+    expect(parseWorkloadApiAddress(text)).toEqual(address)
+    api.x509 = (stream) => stream.write(x509Message())
+    const { source } = await opened(api, { address: parseWorkloadApiAddress(text) })
+    const before = source.svid()
+    expect(before.id).toBe(postern)
+    await api.stop()
+    expect(source.svid()).toBe(before)
+    await api.start()
+    await vi.waitFor(() => expect(source.svid()).not.toBe(before), 5_000)
+  })
+
+  test('at a port where nobody listens: not ready, and the reason is told', async () => {
+    const api = await scriptedWorkloadApi('127.0.0.1')
+    await api.stop()
+    const { source } = await opened(api, { startWithin: 300 })
+    expect(() => source.svid()).toThrow('unavailable')
+  })
+})
+
+describe('a clock that jumps', () => {
+  const day = 24 * 3_600_000
+
+  /** An identity from an API that is gone, and a clock. Looks at the expiry are taken when the test says. */
+  async function left() {
+    const clock = { at: Date.now() }
+    const looks: (() => void)[] = []
+    const api = await scriptedWorkloadApi()
+    api.x509 = (stream) => stream.write(x509Message())
+    const { source } = await opened(api, {
+      now: () => clock.at,
+      wait: (milliseconds, signal) =>
+        milliseconds === 60_000
+          ? new Promise((resolve) => {
+              looks.push(resolve)
+              signal.addEventListener('abort', () => resolve(), { once: true })
+            })
+          : noted([])(milliseconds, signal),
+    })
+    await api.stop()
+    const look = () => {
+      for (const each of looks.splice(0)) each()
+    }
+    return { clock, source, look }
+  }
+
+  test('a day ahead: the identity has expired, which is told; back again it is as before', async () => {
+    const { clock, source, look } = await left()
+    const svid = source.svid()
+    const told = source.updates(AbortSignal.timeout(5_000))[Symbol.asyncIterator]()
+    clock.at += day
+    expect(() => source.svid()).toThrow('the identity has expired')
+    await vi.waitFor(() => {
+      look()
+      expect(source.identities).toHaveLength(1)
+    })
+    expect((await told.next()).done).toBe(false)
+    clock.at -= day
+    expect(source.svid()).toBe(svid)
+    const again = told.next()
+    await vi.waitFor(look)
+    expect((await again).done).toBe(false)
+  })
+
+  test('a day back: the identity stays', async () => {
+    const { clock, source } = await left()
+    const svid = source.svid()
+    clock.at -= day
+    expect(source.svid()).toBe(svid)
+  })
 })
 
 test('an identity that expires is told of, though nothing comes', async () => {
