@@ -15,6 +15,8 @@ export const exit = {
   software: 70,
   /** EX_CANTCREAT: a file or socket cannot be made. */
   cannotCreate: 73,
+  /** EX_TEMPFAIL: it will count later, and does not now. */
+  later: 75,
   /** EX_CONFIG: the configuration is wrong. */
   config: 78,
 } as const

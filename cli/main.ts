@@ -37,6 +37,18 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'let a running proxy read its configuration again',
     load: async () => (await import('./status.ts')).reloadCommand(),
   },
+  kill: {
+    summary: 'stop an agent, a user, a credential or everything, now',
+    load: async () => (await import('./kill.ts')).killCommand(),
+  },
+  revive: {
+    summary: 'take orders to stop back',
+    load: async () => (await import('./revive.ts')).reviveCommand(),
+  },
+  kills: {
+    summary: 'list what is stopped',
+    load: async () => (await import('./kills.ts')).killsCommand(),
+  },
   identity: {
     summary: 'show the SPIFFE identity that this process would get',
     load: async () => (await import('./identity.ts')).identityCommand(),

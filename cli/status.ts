@@ -84,6 +84,7 @@ function readable({
   config,
   records,
   connections,
+  stops,
 }: AdminStatus): string {
   const lines = [
     `postern ${version}, process ${pid}, since ${started_at}`,
@@ -92,6 +93,15 @@ function readable({
     `records to ${records.to}${records.healthy ? '' : ', which cannot be written'}`,
     `${connections} ${connections === 1 ? 'connection' : 'connections'} open`,
   ]
+  if (stops !== undefined) lines.push(...stopLines(stops))
   if (config.error !== undefined) lines.push(`the newest configuration is not in use:\n${config.error}`)
   return lines.join('\n')
+}
+
+function stopLines({ active, unwritten, feed }: NonNullable<AdminStatus['stops']>): string[] {
+  const lines: string[] = []
+  if (active > 0) lines.push(`${active} ${active === 1 ? 'stop' : 'stops'} in force; postern kills lists them`)
+  if (unwritten > 0) lines.push(`${unwritten} of orders and lifts cannot be written down; they end with the process`)
+  if (feed?.stale === true) lines.push('the feed of stops is stale, so delegated requests are refused')
+  return lines
 }

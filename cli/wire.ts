@@ -27,6 +27,7 @@ import { openCluster } from './wire/kubernetes.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openSink } from './wire/records.ts'
 import { leaveTrust } from './wire/trust.ts'
+import { openStops } from './wire/stops.ts'
 import { Ways } from './wire/ways.ts'
 import { workloadPeers } from './wire/workload-peer.ts'
 
@@ -154,6 +155,29 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     })
   closing.push(() => cluster?.close())
   const exchanges = new OpenExchanges()
+  let review = (): number => 0
+  const stops = await openStops(config.stop, {
+    adminSocket: socket,
+    resolve: createResolver(() => config.resolve),
+    isOwn,
+    now,
+    onChange: () => ({ cut: review() }),
+    onOrder: (stop, by) => log.warn({ stop, by }, 'stopped'),
+    onLift: (stop, by) => log.warn({ stop, by }, 'no longer stopped'),
+    onProblem: (problem) => log.error({ err: problem }, 'stops have a problem'),
+    onFeedProblem: (problem) => {
+      metrics.stopFeedFailures.add(1)
+      log.error({ err: problem }, 'the feed of stops could not be used')
+    },
+    onStale: (stale) =>
+      stale
+        ? log.error('the feed of stops is stale: delegated requests are refused')
+        : log.info('the feed of stops is up to date'),
+  })
+  closing.push(() => stops.close())
+  metrics.stopsActive.from(() => stops.list.size)
+  metrics.stopsUnwritten.from(() => stops.unwritten)
+  metrics.stopFeedStale.from(() => (config.stop.feed === undefined ? undefined : stops.stale ? 1 : 0))
   const ways = new Ways(config, {
     now,
     environment,
@@ -174,7 +198,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     onError: (error) => log.error({ err: error }, 'a record could not be made'),
   })
   closing.push(() => ways.close())
-  const review = () => exchanges.review((reached) => judge(reached, ways.current, now()))
+  review = () => exchanges.review((reached) => judge(reached, ways.current, now()))
   // What passes with time (an expiry, a condition on the hour) has no event of its own.
   const looking = setInterval(review, reviewEvery)
   looking.unref()
@@ -229,6 +253,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       },
       records: { to: config.records.to, healthy: sink.healthy },
       connections: listeners.connections,
+      stops: stops.status(),
     })
     const askedToReload = async (): Promise<AdminReload> => {
       if (extras.reload === undefined) return { reloaded: false, errors: ['there is no file to read again'] }
@@ -242,6 +267,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       uids: [process.getuid?.() ?? 0],
       status,
       reload: askedToReload,
+      stops: { list: stops.describe, order: stops.order, lift: stops.lift },
       turnedAway: (uid) => log.warn({ uid }, 'a caller on the admin socket was turned away'),
     })
     closing.push(() => admin.close())

@@ -9,6 +9,7 @@ import { kubernetesSchema } from '../identify/settings.ts'
 import { injectProblem, injectSchema } from '../inject/settings.ts'
 import { credentialSchema } from '../obtain/settings.ts'
 import { adminSchema, recordsSchema } from '../record/settings.ts'
+import { stopSettingsSchema } from '../stop/settings.ts'
 import { filePath, name, spiffeId, trustDomain } from './scalars.ts'
 import type { Form } from './shape.ts'
 
@@ -73,6 +74,11 @@ export const configSchema = z.strictObject({
       'Who may do what. Any `deny` that matches refuses; else the first `allow` that matches decides; else no.',
     ),
   records: recordsSchema.prefault({}).describe('Where the record of each request goes.'),
+  stop: stopSettingsSchema
+    .prefault({})
+    .describe(
+      'Where orders to stop are written down, and where they come from besides `postern kill`. docs/stop.md tells more.',
+    ),
   exec: execSchema.prefault({}).describe('Defaults of `postern exec`.'),
 })
 
@@ -91,10 +97,11 @@ export function assemble(parsed: Parsed, authorities: ReadonlyMap<string, string
     name,
     { ...withPem(destination), name },
   ])
-  const { kubernetes } = parsed
+  const { kubernetes, stop } = parsed
   return {
     ...parsed,
     destinations: Object.fromEntries(destinations),
+    stop: stop.feed === undefined ? stop : { ...stop, feed: withPem(stop.feed) },
     ...(kubernetes === undefined ? {} : { kubernetes: { ...kubernetes, keys: withPem(kubernetes.keys) } }),
   }
 }

@@ -1,5 +1,6 @@
 // What is said on the admin socket; the server and the client hold each other to it.
 import * as z from 'zod'
+import { adminStops } from './admin-stops.ts'
 
 export const adminStatus = z.strictObject({
   version: z.string(),
@@ -16,6 +17,7 @@ export const adminStatus = z.strictObject({
   }),
   records: z.strictObject({ to: z.string(), healthy: z.boolean() }),
   connections: z.int(),
+  stops: z.strictObject({ active: z.int(), unwritten: z.int(), feed: adminStops.shape.feed }).optional(),
 })
 
 export const adminReload = z.discriminatedUnion('reloaded', [

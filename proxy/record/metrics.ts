@@ -57,6 +57,13 @@ export function posternMetrics(build: { readonly version: string; readonly node:
     ),
     bytesReceived: counter('postern_bytes_received_total', 'Bytes of bodies and tunnels that came from agents.'),
     bytesSent: counter('postern_bytes_sent_total', 'Bytes of bodies and tunnels that agents were given.'),
+    stopsActive: gauge('postern_stops_active', 'Orders to stop that are in force.'),
+    stopsUnwritten: gauge('postern_stops_unwritten', 'Orders and lifts that are in effect and not on the disk yet.'),
+    stopFeedStale: gauge(
+      'postern_stop_feed_stale',
+      '1 while no recent feed of stops is known, else 0; absent without a feed.',
+    ),
+    stopFeedFailures: counter('postern_stop_feed_failures_total', 'Looks at the feed of stops that failed.'),
     recordsHealthy: gauge('postern_records_healthy', '1 while records can be written, else 0.'),
     recordsDropped: counter('postern_log_dropped_total', 'Records that were dropped because none could be written.'),
     buildInfo: gauge('postern_build_info', 'Always 1; says what is running.', ['version', 'node']),

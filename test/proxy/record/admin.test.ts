@@ -35,9 +35,11 @@ const status: AdminStatus = {
   reasons: [],
   policy_version: 'p1',
   config: { file: '/etc/postern.yaml', loaded_at: '2026-08-01T12:00:00.000Z' },
-  records: { to: 'stdout', healthy: true },
+  records: { to: 'stdout', healthy: true, seq: 12, head: 'q83v' },
   connections: 3,
 }
+
+const refuse = () => Promise.reject(new Error('nobody asked for that'))
 
 const options = (parts: Partial<AdminOptions> = {}): AdminOptions => ({
   socket,
@@ -45,6 +47,7 @@ const options = (parts: Partial<AdminOptions> = {}): AdminOptions => ({
   uids: [1_000],
   status: () => status,
   reload: () => Promise.resolve({ reloaded: true, policy_version: 'p2' }),
+  stops: { list: () => ({ stops: [], unwritten: 0 }), order: refuse, lift: refuse },
   turnedAway: (uid) => turnedAway.push(uid),
   ...parts,
 })
