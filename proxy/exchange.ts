@@ -64,17 +64,23 @@ export interface Caller {
 export interface Principal {
   readonly kind: 'user' | 'agent'
   readonly id: string
+  /** The user's own token, verified, where one was shown when the grant was made; never goes to an upstream. */
+  readonly token?: Secret | undefined
 }
 
 export interface Hop {
   readonly id: SpiffeId
   readonly scopes: readonly string[]
+  /** Identifier of the delegation that made it. */
+  readonly jti?: string | undefined
 }
 
 /** From the first agent to the caller; `depth` counts handoffs (0: the caller acts on its own grant). */
 export interface Chain {
   readonly depth: number
   readonly hops: readonly Hop[]
+  /** The transaction, the same in every hop. */
+  readonly txn?: string | undefined
 }
 
 /** A place that requests may be sent to, as the configuration names it. */
@@ -106,6 +112,7 @@ export interface Finding {
     | 'stand_in_misused'
     | 'secret_echoed'
     | 'credential_refused'
+    | 'wider_scope'
   /** Such as `header:authorization`, `query:api_key`, `body`, `trailer:x-debug`. */
   readonly where: string
   /** Keyed fingerprint of the value concerned. */

@@ -204,6 +204,11 @@ export const reasons = {
     next: 'Wait for the time in Retry-After.',
   },
   // obtain
+  scope_not_granted: {
+    status: 403,
+    title: 'What was delegated does not cover this request.',
+    next: 'Ask whoever delegated to you for the scope, or leave this request to them.',
+  },
   credential_unavailable: {
     status: 503,
     title: 'The credential for this request cannot be had now.',

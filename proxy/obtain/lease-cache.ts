@@ -27,8 +27,10 @@ export interface CacheOptions {
   readonly flightTimeout: number
   /** Leases kept for each credential; the one longest unused goes first. */
   readonly capacity: number
-  /** Told of each lease that the source made. */
-  readonly onMinted: (lease: Lease) => void
+  /** Told of each lease that the source made, and for whom; undefined: for all. */
+  readonly onMinted: (lease: Lease, need: Need | undefined) => void
+  /** Told of one that is not wanted any more: what it was for was stopped while it was made. */
+  readonly onUnwanted: (lease: Lease) => void
 }
 
 /** Milliseconds. A source that fails is asked again after the first, then after twice as long, up to the second. */
@@ -39,14 +41,20 @@ const refusalPatience = [10_000, 600_000] as const
 const longestRetryAfter = 300_000
 
 interface Entry {
+  readonly key: string
   /** As handed out on a hit. */
   lease: Lease | undefined
+  /** For whom the lease was made; undefined: for all. */
+  madeFor: Need | undefined
   /** Epoch milliseconds. */
   usableUntil: number
   refreshAt: number
   /** The upstream refused it; it serves only if no other can be had. */
   suspect: boolean
   flight: Promise<Lease> | undefined
+  flyingFor: Need | undefined
+  /** Nothing of it is handed out any more, whoever waits for it. */
+  dropped: boolean
   failure: Refusal | undefined
   readonly failures: BackOff
   readonly refusals: BackOff
@@ -58,6 +66,8 @@ export class LeaseCache {
   readonly #options: CacheOptions
   /** In the order of last use. */
   readonly #entries = new Map<string, Entry>()
+  /** Those whose source is being asked, also when they have left the others. */
+  readonly #flying = new Set<Entry>()
   readonly #closing = new AbortController()
   // Made once: an event for each request must cost nothing.
   readonly #events: Readonly<Record<CredentialEvent['result'], CredentialEvent>>
@@ -86,6 +96,8 @@ export class LeaseCache {
     }
     this.#options.onEvent(this.#events.miss)
     if (entry.flight === undefined && now < entry.failures.until) return Promise.reject(refusalAgain(entry, now))
+    // Whoever is cut already must not have anything made for it.
+    if (signal.aborted) return Promise.reject(abandoned(signal))
     return waitFor(entry.flight ?? this.#fly(entry, need), signal)
   }
 
@@ -100,6 +112,24 @@ export class LeaseCache {
     entry.refusals.fail(now)
     entry.suspect = true
     return true
+  }
+
+  /**
+   * Forgets what belongs to those who are stopped, at once. What is being made for them is refused when it is there.
+   * @param isStopped asked of each need that a lease is or was made for; undefined: one that serves all
+   * @returns how many
+   */
+  drop(isStopped: (need: Need | undefined) => boolean): number {
+    const concerned = new Set<Entry>()
+    for (const entry of this.#entries.values())
+      if (entry.lease !== undefined && isStopped(entry.madeFor)) concerned.add(entry)
+    for (const entry of this.#flying) if (isStopped(entry.flyingFor)) concerned.add(entry)
+    for (const entry of concerned) {
+      entry.dropped = true
+      entry.lease = undefined
+      if (this.#entries.get(entry.key) === entry) this.#entries.delete(entry.key)
+    }
+    return concerned.size
   }
 
   /** Ends flights, forgets leases. */
@@ -119,11 +149,15 @@ export class LeaseCache {
     }
     const { capacity, random } = this.#options
     const entry: Entry = {
+      key,
       lease: undefined,
+      madeFor: undefined,
       usableUntil: 0,
       refreshAt: 0,
       suspect: false,
       flight: undefined,
+      flyingFor: undefined,
+      dropped: false,
       failure: undefined,
       failures: new BackOff(...failurePatience, random),
       refusals: new BackOff(...refusalPatience, random),
@@ -139,7 +173,9 @@ export class LeaseCache {
   /** Asks the source once, for all who wait. Whoever stops waiting does not stop the flight: the others, and the cache, want it. */
   #fly(entry: Entry, need: Need): Promise<Lease> {
     const had = entry.lease !== undefined
-    const flight = this.#ask(need).then(
+    entry.flyingFor = entry.key === '' ? undefined : need
+    this.#flying.add(entry)
+    const flight = this.#ask(entry, need).then(
       (lease) => this.#landed(entry, lease, had),
       (error) => this.#crashed(entry, error),
     )
@@ -149,13 +185,17 @@ export class LeaseCache {
     return flight
   }
 
-  async #ask(need: Need): Promise<Lease> {
+  async #ask(entry: Entry, need: Need): Promise<Lease> {
     const { clock, flightTimeout } = this.#options
     const startedAt = clock()
     const timeout = AbortSignal.timeout(flightTimeout)
     const signal = AbortSignal.any([timeout, this.#closing.signal])
     const lease = await Promise.race([this.#provider.obtain(need, signal), ended(signal, timeout, flightTimeout)])
-    this.#options.onMinted(lease)
+    this.#options.onMinted(lease, entry.flyingFor)
+    if (entry.dropped) {
+      this.#options.onUnwanted(lease)
+      throw stopped()
+    }
     const expiresAt = lease.expiresAt ?? (this.#ttl === undefined ? undefined : startedAt + this.#ttl)
     if (expiresAt !== undefined && expiresAt <= clock())
       throw new Refusal('credential_unavailable', { detail: 'the source gave a credential that has expired' })
@@ -163,14 +203,19 @@ export class LeaseCache {
   }
 
   #landed(entry: Entry, fresh: Lease, had: boolean): Lease {
+    if (entry.dropped) {
+      this.#ended(entry)
+      throw stopped()
+    }
     const now = this.#options.clock()
     const before = entry.lease
     // The same value stays the same Secret, so that whoever holds both can tell without looking into them.
     const same = before !== undefined && before.secret.reveal() === fresh.secret.reveal()
     const lease: Lease = { ...fresh, secret: same ? before.secret : fresh.secret, cache: 'hit' }
     entry.lease = lease
+    entry.madeFor = entry.flyingFor
     entry.suspect = false
-    entry.flight = undefined
+    this.#ended(entry)
     entry.failure = undefined
     entry.failures.reset()
     const life = lease.expiresAt === undefined ? Number.POSITIVE_INFINITY : lease.expiresAt - now
@@ -185,7 +230,7 @@ export class LeaseCache {
     this.#options.onEvent(this.#events.failure)
     const now = this.#options.clock()
     const refusal = Refusal.from(error)
-    entry.flight = undefined
+    this.#ended(entry)
     entry.failure = refusal
     entry.failures.fail(now, Math.min((refusal.retryAfter ?? 0) * 1000, longestRetryAfter))
     if (entry.lease === undefined || now >= entry.usableUntil) throw refusalAgain(entry, now)
@@ -193,14 +238,23 @@ export class LeaseCache {
     entry.suspect = false
     return entry.lease
   }
+
+  #ended(entry: Entry): void {
+    entry.flight = undefined
+    entry.flyingFor = undefined
+    this.#flying.delete(entry)
+  }
 }
 
 function refusalAgain({ failure, failures }: Entry, now: number): Refusal {
   const reason = failure?.reason ?? 'credential_unavailable'
   return new Refusal(reason, {
     ...(failure?.detail === undefined ? {} : { detail: failure.detail }),
-    // Consent does not come by waiting.
-    ...(reason === 'consent_required' ? {} : { retryAfter: Math.max(1, Math.ceil((failures.until - now) / 1000)) }),
+    ...(failure === undefined || failure.findings.length === 0 ? {} : { findings: failure.findings }),
+    // Neither consent nor a scope comes by waiting.
+    ...(reason === 'consent_required' || reason === 'scope_not_granted'
+      ? {}
+      : { retryAfter: Math.max(1, Math.ceil((failures.until - now) / 1000)) }),
     cause: failure,
   })
 }
@@ -221,8 +275,7 @@ function ended(signal: AbortSignal, timeout: AbortSignal, patience: number): Pro
 
 function waitFor(flight: Promise<Lease>, signal: Signal): Promise<Lease> {
   return new Promise((resolve, reject) => {
-    const abandon = () =>
-      reject(signal.reason instanceof Refusal ? signal.reason : new Refusal('client_gone', { cause: signal.reason }))
+    const abandon = () => reject(abandoned(signal))
     if (signal.aborted) return abandon()
     signal.addEventListener('abort', abandon)
     const stopListening = () => signal.removeEventListener('abort', abandon)
@@ -237,4 +290,12 @@ function waitFor(flight: Promise<Lease>, signal: Signal): Promise<Lease> {
       },
     )
   })
+}
+
+function abandoned({ reason }: Signal): Refusal {
+  return reason instanceof Refusal ? reason : new Refusal('client_gone', { cause: reason })
+}
+
+function stopped(): Refusal {
+  return new Refusal('credential_unavailable', { detail: 'what it was for was stopped while it was made' })
 }

@@ -1,15 +1,21 @@
 // Hands out leases of all credentials, and takes back at the end what was made.
+import type { StopSubject } from '../../policy/stop/stop.ts'
 import type { Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { type CacheOptions, type CredentialEvent, LeaseCache } from './lease-cache.ts'
 import type { CredentialProvider, Credentials, Lease, Need } from './provider.ts'
+import { RevocationFile } from './revocation-file.ts'
+import { longestRevocation, type Revocation, type RevocationEvent, Revocations } from './revocations.ts'
 
 export type { CredentialEvent } from './lease-cache.ts'
+export type { RevocationEvent } from './revocations.ts'
 
 export interface ManagedCredential {
   readonly provider: CredentialProvider
   /** Milliseconds that a lease is kept which names no end; undefined: until its source is replaced. */
   readonly ttl: number | undefined
+  /** Names of the destinations that it may be sent to. */
+  readonly destinations?: readonly string[]
 }
 
 export interface ManagerOptions {
@@ -26,6 +32,20 @@ export interface ManagerOptions {
   readonly capacity?: number
   /** Milliseconds that `close` may spend on taking tokens back. */
   readonly revokeTimeout?: number
+  readonly onRevocation?: (event: RevocationEvent) => void
+  /** File in which tokens that are still to be taken back survive the process; without it they do not. */
+  readonly revocationFile?: string
+  readonly onProblem?: (problem: Error) => void
+}
+
+/** What `drop` did. */
+export interface Dropped {
+  /** Cached leases that were forgotten, and those being made that will be refused. */
+  readonly leases: number
+  /** Tokens that are being taken back at their source. */
+  readonly tokens: number
+  /** Resolves when what is to be taken back would survive the process, as far as that is configured. Never rejects. */
+  readonly kept: Promise<void>
 }
 
 /** Leases remembered in order to be taken back. */
@@ -35,17 +55,30 @@ const revokers = 16
 /** Milliseconds that sources may take to end what must not be broken off, such as the spending of a refresh token. */
 const longestFarewell = 10_000
 
+/** Milliseconds that one attempt to take a token back may last. */
+const revokePatience = 10_000
+
 interface Managed {
   readonly provider: CredentialProvider
   readonly cache: LeaseCache
+  readonly destinations: readonly string[]
+}
+
+interface Minted {
+  readonly managed: Managed
+  /** For whom it was made; undefined: for all. */
+  readonly need: Need | undefined
 }
 
 export class CredentialManager implements Credentials {
-  readonly #options: Omit<CacheOptions, 'onMinted'>
+  readonly #options: Omit<CacheOptions, 'onMinted' | 'onUnwanted'>
   readonly #revokeTimeout: number
   #managed: ReadonlyMap<string, Managed> = new Map()
+  /** The same, and still there when all is closed. */
+  #last: ReadonlyMap<string, Managed> = new Map()
   /** What sources made and can take back, oldest first. */
-  readonly #minted = new Map<Lease, CredentialProvider>()
+  readonly #minted = new Map<Lease, Minted>()
+  readonly #revocations: Revocations
   #closed = false
 
   constructor(credentials: ReadonlyMap<string, ManagedCredential>, options: ManagerOptions) {
@@ -58,7 +91,17 @@ export class CredentialManager implements Credentials {
       capacity: options.capacity ?? 4_096,
     }
     this.#revokeTimeout = options.revokeTimeout ?? 2_000
+    const { revocationFile: path, onProblem = () => {} } = options
+    this.#revocations = new Revocations({
+      clock: options.clock,
+      random: this.#options.random,
+      revoke: (revocation, signal) => this.#takeBack(revocation, signal),
+      onEvent: options.onRevocation ?? (() => {}),
+      file: path === undefined ? undefined : new RevocationFile({ path, onProblem }),
+      patience: revokePatience,
+    })
     this.replace(credentials)
+    this.#revocations.resume()
   }
 
   /** Never throws; rejects with a Refusal. */
@@ -78,15 +121,38 @@ export class CredentialManager implements Credentials {
     return this.#managed.get(lease.credential)?.cache.refused(lease, need) ?? false
   }
 
+  /** Tokens that are still to be taken back. */
+  get pendingRevocations(): number {
+    return this.#revocations.pending
+  }
+
+  /**
+   * Forgets at once what belongs to those who are stopped, and takes back at its source what was made for them, again
+   * and again until that succeeds. Refuse new requests before, or they would have it made anew.
+   * @param isStopped asked of each lease, once for each destination that it may be sent to. A lease that serves all
+   *   belongs to no agent, principal or delegation: only its credential and destinations are told.
+   */
+  drop(isStopped: (subject: StopSubject) => boolean): Dropped {
+    let leases = 0
+    for (const [name, { cache, destinations }] of this.#managed)
+      leases += cache.drop((need) => subjectsOf(name, destinations, need).some(isStopped))
+    const unwanted: Revocation[] = []
+    for (const [lease, minted] of this.#minted)
+      if (subjectsOf(lease.credential, minted.managed.destinations, minted.need).some(isStopped))
+        unwanted.push(...this.#forsake(lease, minted))
+    return { leases, tokens: unwanted.length, kept: this.#revocations.add(unwanted) }
+  }
+
   /** Takes over another configuration. Credentials with the very same provider keep their leases; those of the others are taken back. */
   replace(credentials: ReadonlyMap<string, ManagedCredential>): void {
     const before = this.#managed
     const after = new Map<string, Managed>()
-    for (const [name, { provider, ttl }] of credentials) {
+    for (const [name, credential] of credentials) {
       const known = before.get(name)
-      after.set(name, known?.provider === provider ? known : this.#manage(name, provider, ttl))
+      after.set(name, known?.provider === credential.provider ? known : this.#manage(name, credential))
     }
     this.#managed = after
+    this.#last = after
     void this.#retire(
       [...before].filter(([name, managed]) => after.get(name) !== managed).map(([, managed]) => managed),
     )
@@ -97,12 +163,21 @@ export class CredentialManager implements Credentials {
     this.#closed = true
     const managed = [...this.#managed.values()]
     this.#managed = new Map()
-    await this.#retire(managed)
+    const lastAttempts = this.#revocations.close(AbortSignal.timeout(this.#revokeTimeout))
+    await Promise.all([within(lastAttempts, this.#revokeTimeout), this.#retire(managed)])
   }
 
-  #manage(name: string, provider: CredentialProvider, ttl: number | undefined): Managed {
-    const onMinted = (lease: Lease) => this.#remember(lease, provider)
-    return { provider, cache: new LeaseCache(name, provider, ttl, { ...this.#options, onMinted }) }
+  #manage(name: string, { provider, ttl, destinations = [] }: ManagedCredential): Managed {
+    const cache = new LeaseCache(name, provider, ttl, {
+      ...this.#options,
+      onMinted: (lease, need) => this.#remember(lease, { managed, need }),
+      onUnwanted: (lease) => {
+        const minted = this.#minted.get(lease)
+        if (minted !== undefined) void this.#revocations.add(this.#forsake(lease, minted))
+      },
+    })
+    const managed: Managed = { provider, cache, destinations }
+    return managed
   }
 
   #absent(credential: string): Refusal {
@@ -111,14 +186,35 @@ export class CredentialManager implements Credentials {
       : new Refusal('credential_unavailable', { detail: `no credential is called ${credential}` })
   }
 
-  #remember(lease: Lease, provider: CredentialProvider): void {
-    if (provider.revoke === undefined) return
-    this.#minted.set(lease, provider)
+  #remember(lease: Lease, minted: Minted): void {
+    if (minted.managed.provider.revoke === undefined) return
+    this.#minted.set(lease, minted)
     const now = this.#options.clock()
     for (const [oldest] of this.#minted) {
       if (!hasExpired(oldest, now) && this.#minted.size <= mostMinted) break
       this.#minted.delete(oldest)
     }
+  }
+
+  /** No longer to be taken back at the end, but now. */
+  #forsake(lease: Lease, { managed }: Minted): Revocation[] {
+    this.#minted.delete(lease)
+    const now = this.#options.clock()
+    const server = managed.provider.revokesAt
+    if (server === undefined || hasExpired(lease, now)) return []
+    const until = lease.expiresAt ?? now + longestRevocation
+    return [{ credential: lease.credential, server, token: lease.secret, until }]
+  }
+
+  /** @throws when it could not be taken back where it comes from */
+  async #takeBack({ credential, server, token }: Revocation, signal: AbortSignal): Promise<void> {
+    const provider = this.#last.get(credential)?.provider
+    // By a reload or restart the name may have come to mean another server, which must not see it.
+    if (provider?.revoke === undefined || provider.revokesAt !== server)
+      throw new Refusal('credential_unavailable', { detail: `${credential} is of another server now` })
+    const { kind } = provider
+    const lease = { credential, kind, secret: token, username: undefined, expiresAt: undefined, scopes: undefined }
+    await provider.revoke({ ...lease, cache: 'hit' }, signal)
   }
 
   async #retire(managed: readonly Managed[]): Promise<void> {
@@ -130,9 +226,9 @@ export class CredentialManager implements Credentials {
 
   #mintedBy(providers: ReadonlySet<CredentialProvider>): [Lease, CredentialProvider][] {
     const now = this.#options.clock()
-    const theirs = [...this.#minted].filter(([, provider]) => providers.has(provider))
+    const theirs = [...this.#minted].filter(([, { managed }]) => providers.has(managed.provider))
     for (const [lease] of theirs) this.#minted.delete(lease)
-    return theirs.filter(([lease]) => !hasExpired(lease, now))
+    return theirs.flatMap(([lease, { managed }]) => (hasExpired(lease, now) ? [] : [[lease, managed.provider]]))
   }
 
   /** A few at once; what fails is left to expire. */
@@ -153,6 +249,21 @@ async function within(work: Promise<unknown>, milliseconds: number): Promise<voi
   const timeout = setTimeout(timer.resolve, milliseconds)
   await Promise.race([work, timer.promise])
   clearTimeout(timeout)
+}
+
+/** Whom a lease concerns, once for each destination that it may be sent to. */
+function subjectsOf(credential: string, destinations: readonly string[], need: Need | undefined): StopSubject[] {
+  const whose =
+    need === undefined
+      ? { agents: [], principal: { kind: 'nobody', id: '' }, txn: undefined, delegations: [] }
+      : {
+          agents: [need.caller.id, ...need.chain.hops.map(({ id }) => id)],
+          principal: need.principal,
+          txn: need.chain.txn,
+          delegations: need.chain.hops.flatMap(({ jti }) => jti ?? []),
+        }
+  const subject = { ...whose, credential }
+  return destinations.length === 0 ? [subject] : destinations.map((destination) => ({ ...subject, destination }))
 }
 
 function hasExpired({ expiresAt }: Lease, now: number): boolean {

@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { endingKeys } from './common-settings.ts'
 import { clientSchema } from './oauth2/client-settings.ts'
+import { checkDelegated, delegatedKey, Narrowing } from './oauth2/narrowing.ts'
 import { checkServer, serverKeys } from './oauth2/server-settings.ts'
 import { tokenLease } from './oauth2/token-lease.ts'
 import { TokenServer } from './oauth2/token-server.ts'
@@ -14,28 +15,47 @@ export const clientCredentialsSchema = z
     ...endingKeys,
     ...serverKeys,
     client: clientSchema,
+    delegated: delegatedKey
+      .optional()
+      .describe(
+        'Scope of `scopes` → scope that every hop of a delegation chain must hold for it to be asked for; one that is not in here goes by its own name. Without this, all of `scopes` are asked for, whoever calls: the token is the proxy’s own.',
+      ),
   })
   .superRefine(checkServer)
+  .superRefine(checkDelegated)
   .describe('An access token for the proxy itself as an OAuth client (RFC 6749 §4.4).')
 
 export class ClientCredentialsProvider implements CredentialProvider {
   readonly kind = 'oauth2-client-credentials'
   readonly #name: string
   readonly #server: TokenServer
+  /** Undefined: the same for all. */
+  readonly #narrowing: Narrowing | undefined
 
   constructor(name: string, settings: z.output<typeof clientCredentialsSchema>, surroundings: Surroundings) {
     this.#name = name
     this.#server = new TokenServer(settings, surroundings)
+    this.#narrowing = settings.delegated && new Narrowing(settings.scopes, settings.delegated)
   }
 
-  partition(): string {
-    return ''
+  get revokesAt(): string {
+    return this.#server.revokesAt
   }
 
-  async obtain(_need: Need, signal: AbortSignal): Promise<Lease> {
+  partition(need: Need): string {
+    return this.#narrowing?.of(need)?.key ?? ''
+  }
+
+  async obtain(need: Need, signal: AbortSignal): Promise<Lease> {
+    const scopes = this.#narrowing?.scopesFor(need)
     const token = await this.#server.token(
       [['grant_type', 'client_credentials']],
-      { exchange: false, requestedTokenType: undefined, grantEnded: 'credential_unavailable' },
+      {
+        ...(scopes === undefined ? {} : { scopes }),
+        exchange: false,
+        requestedTokenType: undefined,
+        grantEnded: 'credential_unavailable',
+      },
       signal,
     )
     return tokenLease(this.#name, this.kind, token)

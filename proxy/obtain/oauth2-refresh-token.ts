@@ -48,6 +48,10 @@ export class RefreshTokenProvider implements CredentialProvider {
     this.#server = new TokenServer(settings, surroundings)
   }
 
+  get revokesAt(): string {
+    return this.#server.revokesAt
+  }
+
   partition(): string {
     return ''
   }

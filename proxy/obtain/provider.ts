@@ -30,14 +30,19 @@ export interface CredentialProvider {
   readonly kind: string
   /**
    * @returns a lease; the manager fills in `cache`
-   * @throws Refusal `credential_unavailable` or `consent_required`
+   * @throws Refusal `credential_unavailable`, `consent_required` or `scope_not_granted`
    */
   obtain(need: Need, signal: AbortSignal): Promise<Lease>
   /** Takes it back at its source, where the source can (RFC 7009). */
   revoke?(lease: Lease, signal: AbortSignal): Promise<void>
+  /** Where `revoke` takes it back: after a reload or restart, only a provider with the same may be asked to. */
+  readonly revokesAt?: string
   /** Calls `changed` after the source itself was replaced, so that what was cached is out of date. Ends with `close`. */
   watch?(changed: () => void): void
-  /** What of a need makes two leases different, so that one is never served for the other; '' where one serves all. */
+  /**
+   * What of a need makes two leases different, so that one is never served for the other; '' where one serves all.
+   * Any other lease belongs to the caller and chain that it was made for, and ends when they are stopped.
+   */
   partition(need: Need): string
   /** Ends watches and connections. Resolves when what must not be broken off has been done. */
   close?(): void | Promise<void>

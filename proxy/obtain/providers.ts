@@ -37,6 +37,8 @@ export interface ConfiguredCredential {
   readonly provider: CredentialProvider
   /** Milliseconds that a lease is kept which names no end. */
   readonly ttl: number | undefined
+  /** Names of the destinations that it may be sent to. */
+  readonly destinations: readonly string[]
 }
 
 /**
@@ -54,7 +56,14 @@ export function configureCredentials(
     const same = before !== undefined && isDeepStrictEqual(before.settings, wanted)
     credentials.set(
       name,
-      same ? before : { settings: wanted, provider: createProvider(name, wanted, surroundings), ttl: wanted.ttl },
+      same
+        ? before
+        : {
+            settings: wanted,
+            provider: createProvider(name, wanted, surroundings),
+            ttl: wanted.ttl,
+            destinations: wanted.for,
+          },
     )
   }
   return credentials

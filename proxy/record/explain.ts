@@ -138,6 +138,7 @@ const findings = {
   stand_in_misused: 'a stand-in was sent where it does not belong',
   secret_echoed: 'the answer gave the credential back',
   credential_refused: 'the upstream did not accept the credential',
+  wider_scope: 'a token server granted more than was asked for, and the token was not used',
 } as const
 
 function found({ findings: all }: AuditRecord): string | undefined {

@@ -141,6 +141,7 @@ export const auditRecord = z.strictObject({
             'stand_in_misused',
             'secret_echoed',
             'credential_refused',
+            'wider_scope',
           ])
           .describe('What was found.'),
         where: z.string().describe('In which part of the request or the answer.'),

@@ -188,6 +188,8 @@ describe.each(Object.entries(implementations))('%s', (kind, { works, fails, hang
   it('tells needs apart in the same way each time', async () => {
     const provider = make(await works())
     expect(provider.kind).toBe(kind)
+    // Or what it made could not be taken back after a restart, or be shown to another server.
+    expect(provider.revokesAt === undefined).toBe(provider.revoke === undefined)
     expect(provider.partition(needOf())).toBe(provider.partition(needOf()))
   })
 

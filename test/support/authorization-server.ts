@@ -9,7 +9,12 @@ import { exportJWK, generateKeyPair, type JSONWebKeySet, type JWK } from 'jose'
 import type { Context, ResourceServerInfo } from 'oidc-provider'
 import { loadOidcProvider } from './authorization-server/load.ts'
 import { admitSpiffeClient, passOf, type SpiffeTrust } from './authorization-server/spiffe-client.ts'
-import { addTokenExchange, exchangedClaims, type TrustedIssuer } from './authorization-server/token-exchange.ts'
+import {
+  type Amiss,
+  addTokenExchange,
+  exchangedClaims,
+  type TrustedIssuer,
+} from './authorization-server/token-exchange.ts'
 import { TokenStore } from './authorization-server/token-store.ts'
 import { makeAuthority, makeServerCertificate } from './pki.ts'
 
@@ -48,6 +53,10 @@ export interface AuthorizationServerOptions {
   readonly spiffe?: SpiffeTrust
   /** Whose JWTs are exchanged; this server's own are always. */
   readonly trusted?: readonly TrustedIssuer[]
+  /** Asked at each exchange: how its answer departs from what it should be. */
+  readonly amiss?: () => Amiss
+  /** Asked at each call to the revocation endpoint: a status to answer with instead. */
+  readonly revocationStatus?: () => number | undefined
   /** PEM of the authorities of client certificates. */
   readonly clientAuthorities?: readonly string[]
   readonly port?: number
@@ -117,6 +126,11 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
       authorization: request.headers.authorization,
       certificate: (request.socket as TLSSocket).getPeerX509Certificate()?.fingerprint256,
     })
+    const status = request.url === '/token/revocation' ? options.revocationStatus?.() : undefined
+    if (status !== undefined) {
+      response.writeHead(status).end()
+      return
+    }
     const admitted = await admitSpiffeClient(form, issuer, options)
     if (admitted === undefined) {
       response.writeHead(401, { 'content-type': 'application/json' }).end('{"error":"invalid_client"}')

@@ -6,6 +6,8 @@ export interface Assertion {
   readonly issuer: string
   readonly subject: string
   readonly audience: string
+  /** What else it says. */
+  readonly claims?: Readonly<Record<string, unknown>>
   /** Epoch milliseconds. */
   readonly now: number
   /** Seconds. */
@@ -30,7 +32,7 @@ export async function signAssertion(assertion: Assertion, signer: Signer): Promi
   // At its first use, for it costs each start 20 ms otherwise, and few configurations sign.
   const { SignJWT } = await import('jose')
   try {
-    return await new SignJWT({})
+    return await new SignJWT({ ...assertion.claims })
       .setProtectedHeader({ alg: signer.algorithm ?? algorithmOf(key), ...(kid === undefined ? {} : { kid }) })
       .setIssuer(assertion.issuer)
       .setSubject(assertion.subject)

@@ -1,5 +1,6 @@
 // What a token server answers, read closed: what is not exactly as RFC 6749 §5 and RFC 8693 §2.2 say is refused.
 import { type Reason, Refusal } from '../../refusal.ts'
+import { Secret } from '../../secret.ts'
 import type { JsonAnswer } from './json-call.ts'
 
 /** What an answer is held against. */
@@ -21,6 +22,19 @@ export interface TokenAnswer {
   readonly refreshToken: string | undefined
 }
 
+/** The server gave more than was asked for. Its token must not be used, and should be taken back. */
+export class WiderScope extends Refusal {
+  readonly token: Secret
+
+  constructor(endpoint: string, token: string, count: number) {
+    super('credential_unavailable', {
+      detail: `wider_scope: token server ${endpoint} granted a wider scope than was asked for`,
+      findings: [{ kind: 'wider_scope', where: `token-server:${endpoint}`, count }],
+    })
+    this.token = new Secret('a token of too wide a scope', token)
+  }
+}
+
 /** Whoever promises longer is asked again after this. Seconds. */
 const longestLife = 31_536_000
 
@@ -32,7 +46,7 @@ const tokenText = /^[\u0021-\u007e]{1,16384}$/
 
 /**
  * @param endpoint host of the server, for the record
- * @throws Refusal `credential_unavailable`, or as `asked.grantEnded` says. No value of the answer is in it, save a well-formed error code.
+ * @throws WiderScope, or another Refusal: `credential_unavailable`, or as `asked.grantEnded` says. No value of the answer is in it, save a well-formed error code.
  */
 export function parseTokenAnswer(answer: JsonAnswer, asked: Asked, endpoint: string): TokenAnswer {
   const json = answer.json
@@ -60,8 +74,8 @@ export function parseTokenAnswer(answer: JsonAnswer, asked: Asked, endpoint: str
   if (expiresIn === null) throw refuse('gave an expires_in that is no time to come')
   const scopes = granted(fields.scope, asked.scopes)
   if (scopes === null) throw refuse('gave a scope that is no list of scopes')
-  if (asked.scopes.length > 0 && scopes?.some((scope) => !asked.scopes.includes(scope)))
-    throw refuse('granted a wider scope than was asked for')
+  const surplus = asked.scopes.length === 0 ? [] : (scopes ?? []).filter((scope) => !asked.scopes.includes(scope))
+  if (surplus.length > 0) throw new WiderScope(endpoint, accessToken, surplus.length)
   const refreshToken = fields.refresh_token
   if (refreshToken !== undefined && (typeof refreshToken !== 'string' || !tokenText.test(refreshToken)))
     throw refuse('gave no well-formed refresh_token')

@@ -8,7 +8,7 @@ import type { ClientSettings } from './client-settings.ts'
 import { callJson, type JsonAnswer } from './json-call.ts'
 import { type Metadata, metadataUrls, parseMetadata } from './metadata.ts'
 import type { ServerSettings } from './server-settings.ts'
-import { type Asked, parseTokenAnswer, type TokenAnswer } from './token-answer.ts'
+import { type Asked, parseTokenAnswer, type TokenAnswer, WiderScope } from './token-answer.ts'
 
 /** Parameters of a request, in order; names may repeat. */
 export type Form = readonly (readonly [string, string])[]
@@ -37,10 +37,12 @@ export class TokenServer {
 
   /**
    * @param grant what is asked with; scopes, resources and the client's proof are added here
-   * @throws Refusal `credential_unavailable`
+   * @param asked `scopes` may be fewer than the settings name, never others
+   * @throws Refusal `credential_unavailable`, or as `asked.grantEnded` says
    */
-  async token(grant: Form, asked: Omit<Asked, 'scopes'>, signal: AbortSignal): Promise<Token> {
-    const { scopes, resource, audience, parameters } = this.#settings
+  async token(grant: Form, asked: Partial<Asked> & Omit<Asked, 'scopes'>, signal: AbortSignal): Promise<Token> {
+    const { resource, audience, parameters } = this.#settings
+    const { scopes = this.#settings.scopes } = asked
     const dispatcher = await this.#dispatcher()
     const { token } = await this.#endpoints(dispatcher, signal)
     const sentAt = this.#surroundings.clock()
@@ -52,7 +54,7 @@ export class TokenServer {
       ...Object.entries(parameters),
     ]
     const answer = await this.#post(dispatcher, token, form, signal)
-    const parsed = parseTokenAnswer(answer, { ...asked, scopes }, new URL(token).host)
+    const parsed = this.#read(answer, { ...asked, scopes }, new URL(token).host)
     return {
       ...parsed,
       expiresAt: parsed.expiresIn === undefined ? undefined : sentAt + parsed.expiresIn * 1000,
@@ -76,7 +78,14 @@ export class TokenServer {
     if (answer.status !== 200)
       throw new Refusal('credential_unavailable', {
         detail: `${new URL(revocation).host} did not take a token back: ${answer.status}`,
+        ...(answer.retryAfter === undefined ? {} : { retryAfter: answer.retryAfter }),
       })
+  }
+
+  /** Tells this server, and who the proxy is to it, from others: what was given by one is never shown to another. */
+  get revokesAt(): string {
+    const { issuer, tokenEndpoint, revocationEndpoint, client } = this.#settings
+    return JSON.stringify([issuer, tokenEndpoint, revocationEndpoint, client?.id].map((each) => each ?? ''))
   }
 
   close(): void {
@@ -90,6 +99,17 @@ export class TokenServer {
    */
   get audience(): string {
     return this.#settings.issuer ?? this.#settings.tokenEndpoint ?? ''
+  }
+
+  #read(answer: JsonAnswer, asked: Asked, host: string): TokenAnswer {
+    try {
+      return parseTokenAnswer(answer, asked, host)
+    } catch (error) {
+      // It is worth more than anybody asked for, so it should be worth nothing; whether that succeeds changes nothing here.
+      if (error instanceof WiderScope)
+        this.revoke(error.token.reveal(), AbortSignal.timeout(this.#settings.timeout)).catch(() => {})
+      throw error
+    }
   }
 
   async #post(dispatcher: Dispatcher, url: string, form: Form, signal: AbortSignal): Promise<JsonAnswer> {

@@ -15,9 +15,23 @@ export function needOf(caller = 'spiffe://acme.example/ns/agents/sa/researcher')
   return {
     caller: { id, proofs: ['x509-svid'] },
     principal: { kind: 'agent', id },
-    chain: { depth: 0, hops: [{ id, scopes: [] }] },
+    chain: { depth: 0, hops: [] },
     destination,
   }
+}
+
+/** Of the last of some agents that a user's right was handed along; each holds the scopes given. */
+export function delegatedNeed(user: string, ...hops: readonly (readonly [agent: string, scopes: readonly string[]])[]) {
+  const parsed = hops.map(([agent, scopes], index) => ({ id: parseSpiffeId(agent), scopes, jti: `${user}-${index}` }))
+  const last = parsed.at(-1)
+  if (last === undefined) throw new Error('a chain has at least one hop')
+  const need = {
+    caller: { id: last.id, proofs: ['x509-svid'] },
+    principal: { kind: 'user', id: user, token: new Secret('user token', `token of ${user}`) },
+    chain: { depth: parsed.length - 1, hops: parsed, txn: `txn of ${user}` },
+    destination,
+  } satisfies Need
+  return need
 }
 
 const destination: Destination = {
@@ -44,6 +58,7 @@ export class HandClock {
 /** Hands out numbered secrets, each good for as long as `life` says; answers when it is told to. */
 export class CountingProvider implements CredentialProvider {
   readonly kind = 'counting'
+  revokesAt = 'https://login.example'
   readonly clock: HandClock
   calls = 0
   /** Milliseconds; undefined: no end. */
@@ -53,6 +68,10 @@ export class CountingProvider implements CredentialProvider {
   gate: Promise<void> = Promise.resolve()
   byCaller = false
   readonly revoked: string[] = []
+  /** Taking back fails with this. */
+  revokeFailure: Error | undefined
+  revokeAttempts = 0
+  revokeGate: Promise<void> = Promise.resolve()
   readonly signals: AbortSignal[] = []
   closed = false
   changed: (() => void) | undefined
@@ -85,6 +104,9 @@ export class CountingProvider implements CredentialProvider {
   }
 
   async revoke(lease: Lease): Promise<void> {
+    this.revokeAttempts += 1
+    await this.revokeGate
+    if (this.revokeFailure !== undefined) throw this.revokeFailure
     this.revoked.push(lease.secret.reveal())
   }
 

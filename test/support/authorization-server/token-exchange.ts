@@ -15,13 +15,23 @@ interface Exchange {
   readonly resources: Readonly<Record<string, ProtectedResource>>
   readonly defaultResource?: string
   readonly trusted?: readonly TrustedIssuer[]
+  /** Asked at each exchange: how its answer departs from what it should be. */
+  readonly amiss?: () => Amiss
+}
+
+/** What a token server may do wrong, or leave unsaid. */
+export interface Amiss {
+  /** Granted besides what was asked for. */
+  readonly wider?: readonly string[]
+  /** Says nothing of the scope, which means that it is as asked (RFC 6749 §5.1). */
+  readonly silent?: boolean
 }
 
 const jwtType = 'urn:ietf:params:oauth:token-type:jwt'
 const accessTokenType = 'urn:ietf:params:oauth:token-type:access_token'
 
 /** What the exchange adds to a token's claims, until it is signed. */
-const claims = new WeakMap<object, { sub: string; act?: { sub: string } }>()
+const claims = new WeakMap<object, { sub: string; act?: unknown }>()
 
 export function exchangedClaims(token: object): Record<string, unknown> | undefined {
   return claims.get(token)
@@ -71,24 +81,30 @@ export function addTokenExchange(
     if (!scopes.every((scope) => known.scopes.includes(scope) && held.includes(scope) && allowed.includes(scope)))
       throw new errors.InvalidScope('wider than the subject token, the resource or the client')
 
-    const token = new provider.ClientCredentials({ client, scope: scopes.join(' ') })
+    const { wider = [], silent = false } = options.amiss?.() ?? {}
+    const token = new provider.ClientCredentials({ client, scope: [...scopes, ...wider].join(' ') })
     token.resourceServer = new provider.ResourceServer(name, {
       audience: name,
       scope: known.scopes.join(' '),
       accessTokenTTL: known.lifetime ?? 300,
-      accessTokenFormat: 'jwt',
+      accessTokenFormat: known.format ?? 'jwt',
       jwt: { sign: { alg: 'ES256' } },
     })
     claims.set(token, {
       sub: subject.sub ?? '',
-      ...(actor?.sub === undefined ? {} : { act: { sub: actor.sub } }),
+      // An actor that tells who acted before it is believed (RFC 8693 §4.1); so is a subject, where there is no actor.
+      ...(actor?.sub === undefined
+        ? subject.act === undefined
+          ? {}
+          : { act: subject.act }
+        : { act: actor.act ?? { sub: actor.sub } }),
     })
     context.body = {
       access_token: await token.save(),
       issued_token_type: accessTokenType,
       token_type: 'Bearer',
       expires_in: token.expiration,
-      scope: token.scope,
+      ...(silent ? {} : { scope: token.scope }),
     }
   }
 
