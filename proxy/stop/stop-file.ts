@@ -110,9 +110,7 @@ export class StopFile {
     if (this.#writing !== undefined) return this.#writing
     if (this.#waiting.length === 0 || this.#closed) return
     clearTimeout(this.#retry)
-    this.#writing = this.#writeAll().finally(() => {
-      this.#writing = undefined
-    })
+    this.#writing = this.#writeAll()
     return this.#writing
   }
 
@@ -126,11 +124,13 @@ export class StopFile {
         // Whoever waits is told once; the lines stay.
         for (const each of batch) each.reject(problem)
         this.#retry = setTimeout(() => void this.#write(), retryAfter).unref()
-        return
+        break
       }
       this.#waiting = this.#waiting.slice(batch.length)
       for (const each of batch) each.resolve()
     }
+    // Not a tick later: whoever is told that his line is written may come with the next.
+    this.#writing = undefined
   }
 
   async #put(text: string): Promise<void> {
