@@ -114,6 +114,8 @@ async function run(file: string, argv: readonly string[], options: Options): Pro
     environment,
     log: diagnostics({ level: options.verbose === true ? 'info' : 'warn', readable: process.stderr.isTTY === true }),
     listen: [execListener],
+    // Commands side by side, each with a proxy of its own, have one file by default.
+    sharedRecords: true,
     attestors: new Map([[attestor.name, attestor]]),
   })
   const folder = mkdtempSync(join(tmpdir(), 'postern-exec-'))

@@ -29,6 +29,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'tell the story of one request',
     load: async () => (await import('./why.ts')).whyCommand(),
   },
+  audit: {
+    summary: 'prove that records are as they were written',
+    load: async () => (await import('./audit.ts')).auditCommand(),
+  },
   status: {
     summary: 'say how a running proxy is',
     load: async () => (await import('./status.ts')).statusCommand(),

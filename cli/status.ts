@@ -91,6 +91,7 @@ function readable({
     ready ? 'ready' : `not ready: ${reasons.map(({ check, why }) => `${check}: ${why}`).join('; ')}`,
     `policy ${policy_version}${config.file === undefined ? '' : ` of ${config.file}`}, loaded ${config.loaded_at}`,
     `records to ${records.to}${records.healthy ? '' : ', which cannot be written'}`,
+    `record ${records.seq} is the last${records.checkpoint === undefined ? '' : `, signed up to ${records.checkpoint}`}: ${records.head}`,
     `${connections} ${connections === 1 ? 'connection' : 'connections'} open`,
   ]
   if (stops !== undefined) lines.push(...stopLines(stops))

@@ -15,7 +15,15 @@ export const adminStatus = z.strictObject({
     /** Why the newest file is not in force. */
     error: z.string().optional(),
   }),
-  records: z.strictObject({ to: z.string(), healthy: z.boolean() }),
+  records: z.strictObject({
+    to: z.string(),
+    healthy: z.boolean(),
+    /** Of the last line, which an auditor notes down: what is cut off later is then missed. */
+    seq: z.int(),
+    head: z.string(),
+    /** The last line that a signed checkpoint of this process covers. */
+    checkpoint: z.int().optional(),
+  }),
   connections: z.int(),
   stops: z.strictObject({ active: z.int(), unwritten: z.int(), feed: adminStops.shape.feed }).optional(),
 })

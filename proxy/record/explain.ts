@@ -1,5 +1,6 @@
 // Tells one record as a story, in sentences: who, what, which rule, which credential, what was found, where the time went, what next.
 import { type Reason, reasons } from '../refusal.ts'
+import { eventOf } from './events.ts'
 import type { AuditRecord } from './line.ts'
 import { requestOf } from './table.ts'
 import { harmless, type Paint, spanOfTime } from './terminal-text.ts'
@@ -25,13 +26,19 @@ export function explain(record: AuditRecord, paint: Paint): string[] {
   return [paint(harmless(summary(record)), headlineColour(record)), '', ...told]
 }
 
-function summary({ kind, id, time, outcome, response, refusal, lost }: AuditRecord): string {
+function summary(record: AuditRecord): string {
+  const { kind, id, time, outcome, response, refusal, lost } = record
   const when = `${time.slice(0, 10)} ${time.slice(11, 23)} UTC`
   switch (kind) {
     case 'gap':
       return `At ${when}, ${lost ?? 0} records could not be written and are lost.`
     case 'intent':
       return `Request ${id} of ${when} was let through; no outcome has been written, so it is under way or the proxy was killed.`
+    case 'delegation':
+    case 'stop':
+    case 'checkpoint':
+    case 'audit':
+      return `At ${when}: ${eventOf(record)?.text ?? kind}.`
     default: {
       const status = response?.status === undefined ? '' : ` with status ${response.status}`
       const why = refusal === undefined ? '' : `: ${refusal.reason}. ${rowOf(refusal.reason)?.title ?? ''}`
@@ -52,8 +59,9 @@ function headlineColour({ outcome }: AuditRecord) {
   return outcome === 'refused' ? 'red' : outcome === 'allowed' ? 'green' : 'yellow'
 }
 
-function who({ kind, caller, listener, connection }: AuditRecord): string | undefined {
-  if (kind === 'gap') return undefined
+function who(record: AuditRecord): string | undefined {
+  const { caller, listener, connection } = record
+  if (eventOf(record) !== undefined) return undefined
   const by = `${listener === undefined ? '' : ` It came in by listener ${listener}`}${connection?.address === undefined ? '' : ` from ${connection.address} port ${connection.port ?? 0}`}`
   if (caller === undefined) return `The caller could not be told.${by === '' ? '' : `${by}.`}`
   const facts = [
@@ -77,7 +85,7 @@ function onBehalf({ principal, chain, caller }: AuditRecord): string | undefined
 
 function what(record: AuditRecord): string | undefined {
   const { kind, request, destination } = record
-  if (kind === 'gap') return undefined
+  if (eventOf(record) !== undefined) return undefined
   if (kind === 'connection') {
     return destination === undefined
       ? 'It ended before a host could be read.'

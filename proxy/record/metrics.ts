@@ -66,6 +66,11 @@ export function posternMetrics(build: { readonly version: string; readonly node:
     stopFeedFailures: counter('postern_stop_feed_failures_total', 'Looks at the feed of stops that failed.'),
     recordsHealthy: gauge('postern_records_healthy', '1 while records can be written, else 0.'),
     recordsDropped: counter('postern_log_dropped_total', 'Records that were dropped because none could be written.'),
+    copyHealthy: gauge(
+      'postern_otlp_healthy',
+      '1 while the collector takes copies of records, else 0; absent without one.',
+    ),
+    copyDropped: counter('postern_otlp_dropped_total', 'Copies of records that the collector did not get.'),
     buildInfo: gauge('postern_build_info', 'Always 1; says what is running.', ['version', 'node']),
   }
   metrics.buildInfo.set(1, build.version, build.node)

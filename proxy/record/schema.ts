@@ -1,6 +1,7 @@
 // What a record says, field by field. docs/records.md is made from this, and the type that writers fill in.
 import * as z from 'zod'
 import { type Reason, reasons } from '../refusal.ts'
+import { audit, checkpoint, delegation, stop } from './handoff-schema.ts'
 
 const reason = z.enum(Object.keys(reasons) as [Reason, ...Reason[]])
 const spiffeId = z.string().startsWith('spiffe://')
@@ -13,15 +14,15 @@ export const auditRecord = z.strictObject({
   time: z.iso.datetime({ precision: 3 }).describe('When the request or connection arrived, UTC.'),
   id: z.string().describe('Identifies the request; the agent sees the same in `postern-request-id` and in refusals.'),
   kind: z
-    .enum(['request', 'tunnel', 'connection', 'intent', 'gap'])
+    .enum(['request', 'tunnel', 'connection', 'intent', 'gap', 'delegation', 'stop', 'checkpoint', 'audit'])
     .describe(
-      'A request; an opaque tunnel or upgraded connection; a connection that ended before a request; a request about to leave; records that were lost.',
+      'A request; an opaque tunnel or upgraded connection; a connection that ended before a request; a request about to leave; records that were lost; a handoff between agents; a stop; a signed word on all lines so far; something found amiss in the file itself.',
     ),
   outcome: z
     .enum(['allowed', 'refused', 'failed'])
     .optional()
     .describe(
-      'It was passed on to its end; it was not permitted; it was permitted or undecided and broke. Absent for `intent` and `gap`.',
+      'It was passed on to its end; it was not permitted; it was permitted or undecided and broke. Absent for all other kinds than `request`, `tunnel` and `connection`.',
     ),
   listener: z.string().optional().describe('Name of the listener that it came in by.'),
   connection: z
@@ -186,4 +187,22 @@ export const auditRecord = z.strictObject({
     .optional()
     .describe('Present when Postern ended it.'),
   lost: count.optional().describe('With `gap`: how many records could not be written since the one before.'),
+  txn: z.string().optional().describe('The transaction: one for all that follows from one root of a chain.'),
+  delegation: delegation.optional().describe('With `delegation`: the handoff.'),
+  stop: stop.optional().describe('With `stop`: what was stopped, or goes on.'),
+  checkpoint: checkpoint.optional().describe('With `checkpoint`: how far the trail has come.'),
+  audit: audit.optional().describe('With `audit`: what was found.'),
+  seq: count
+    .optional()
+    .describe('Number of the line in its trail, from 1. This and what follows are the last members of each line.'),
+  prev: z
+    .string()
+    .optional()
+    .describe(
+      'Base64url of the SHA-256 over the bytes of the line before, without its line end; in the first line, over `trail`.',
+    ),
+  trail: z
+    .string()
+    .optional()
+    .describe('Id of the trail: in its first line, and in each line where several processes write into one file.'),
 })

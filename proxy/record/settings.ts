@@ -1,7 +1,7 @@
 // The sections `records` and `admin` of the configuration.
 import { isIP } from 'node:net'
 import * as z from 'zod'
-import { filePath, secretReference } from '../config/scalars.ts'
+import { duration, filePath, secretReference } from '../config/scalars.ts'
 
 /** `host:port` or `[host]:port`, the host an address of this machine. */
 const listenAddress = z
@@ -19,6 +19,35 @@ const listenAddress = z
     return { host, port }
   })
 
+const checkpointSchema = z
+  .strictObject({
+    records: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .default(1_000)
+      .describe('After so many lines a checkpoint is written, a signed line that vouches for all before it.'),
+    every: duration
+      .refine((milliseconds) => milliseconds >= 1_000 && milliseconds <= 86_400_000, 'from 1s to 1d')
+      .prefault('1m')
+      .describe('And after so much time, when there were lines since the one before. From 1s to 1d.'),
+  })
+  .describe('How often the trail is signed, by the own SVID, or without `identity` by a key of this process.')
+
+const otlpSchema = z
+  .strictObject({
+    endpoint: z
+      .url({ protocol: /^https?$/ })
+      .describe('Where logs are posted as JSON (OTLP/HTTP), such as http://127.0.0.1:4318/v1/logs.'),
+    headers: z
+      .record(z.string().regex(/^[A-Za-z0-9-]+$/, 'a header name'), secretReference)
+      .default({})
+      .describe('Sent along, such as `authorization`; each value is a reference to a secret.'),
+  })
+  .describe(
+    'A collector that gets a copy of each line. It never holds up a request; what it cannot take is dropped and counted.',
+  )
+
 export const recordsSchema = z
   .strictObject({
     to: z
@@ -32,7 +61,7 @@ export const recordsSchema = z
       .enum(['buffered', 'intent'])
       .default('buffered')
       .describe(
-        '`buffered`: records are written within 50 ms, and the last ones are lost when the process is killed. `intent`: before a request leaves, a record of it has been handed to the kernel.',
+        '`buffered`: records are written within 50 ms, and the last ones are lost when the process is killed. `intent`: before a request leaves, a record of it is on the disk, or, on standard output, with the kernel.',
       ),
     whenFull: z
       .enum(['refuse', 'drop'])
@@ -45,6 +74,8 @@ export const recordsSchema = z
       .describe(
         'Key of the fingerprints in records, at least 32 characters. Without it a new one is made at each start, and fingerprints can be compared within one run only.',
       ),
+    checkpoint: checkpointSchema.prefault({}),
+    otlp: otlpSchema.optional(),
   })
   .describe('What is written down, and where.')
 

@@ -1,4 +1,5 @@
 // Records as the rows of a table, as wide as the terminal.
+import { eventOf } from './events.ts'
 import { shortAgent } from './filter.ts'
 import type { AuditRecord } from './line.ts'
 import { type Colour, harmless, type Paint, spanOfTime } from './terminal-text.ts'
@@ -18,7 +19,7 @@ interface Column {
 
 export interface Table {
   readonly heading: string
-  /** undefined for what has no row: intents, which the record of the outcome repeats. */
+  /** undefined for what has no row: intents, which the record of the outcome repeats, and checkpoints. */
   row(record: AuditRecord): string | undefined
 }
 
@@ -34,9 +35,9 @@ export function table({ width, paint }: TableOptions): Table {
   return {
     heading: paint(line(columns.map(({ title }) => title)), 'grey'),
     row(record) {
-      if (record.kind === 'intent') return undefined
-      if (record.kind === 'gap')
-        return paint(`${timeOf(width)(record)}  ${record.lost ?? 0} records were lost here`, 'red')
+      if (record.kind === 'intent' || record.kind === 'checkpoint') return undefined
+      const event = eventOf(record)
+      if (event !== undefined) return paint(harmless(`${timeOf(width)(record)}  ${event.text}`), event.colour)
       const row = line(columns.map(({ cell }) => harmless(cell(record))))
       const colour = colourOf(record)
       return colour === undefined ? row : paint(row, colour)

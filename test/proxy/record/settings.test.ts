@@ -16,7 +16,12 @@ describe('records', () => {
   })
 
   test('the safe choice is the default', () => {
-    expect(recordsSchema.parse({})).toEqual({ to: 'stdout', durability: 'buffered', whenFull: 'refuse' })
+    expect(recordsSchema.parse({})).toEqual({
+      to: 'stdout',
+      durability: 'buffered',
+      whenFull: 'refuse',
+      checkpoint: { records: 1_000, every: 60_000 },
+    })
   })
 })
 

@@ -1,0 +1,56 @@
+// What verification found, in sentences.
+import { harmless, type Paint } from '../terminal-text.ts'
+import type { Finding, Report, SignerReport, TrailReport } from './findings.ts'
+
+/** @returns lines, ready to be printed */
+export function readableReport(report: Report, paint: Paint): string[] {
+  const { ok, records, files, findings, more, notes, trails, signers } = report
+  const verdict = ok
+    ? paint(`${plural(records, 'record')} in ${plural(files.length, 'file')}: as written.`, 'green')
+    : paint(
+        `${plural(records, 'record')} in ${plural(files.length, 'file')}: ${plural(findings.length + more, 'finding')}.`,
+        'red',
+      )
+  return [
+    verdict,
+    ...findings.map((finding) => harmless(findingText(finding))),
+    ...(more > 0 ? [`and ${more} more`] : []),
+    ...notes.map(({ file, line, message }) => harmless(`${file} line ${line}: ${message}.`)),
+    ...(trails.length > mostTrails ? [`${trails.length} trails; the last ${mostTrails}:`] : []),
+    ...trails.slice(-mostTrails).map(trailText),
+    ...signers.map((signer) => harmless(signerText(signer))),
+  ]
+}
+
+/** A file that commands share has one for each of them. */
+const mostTrails = 10
+
+function findingText({ kind, file, line, message, expected, found }: Finding): string {
+  const told = [expected === undefined ? '' : `expected ${expected}`, found === undefined ? '' : `found ${found}`]
+  const facts = told.filter((text) => text !== '').join(', ')
+  return `${kind.toUpperCase()} ${file} line ${line}: ${message}${facts === '' ? '' : ` (${facts})`}.`
+}
+
+function trailText({ first, last, head, signed, unsigned }: TrailReport): string {
+  const extent = `Records ${first} to ${last}`
+  if (signed === undefined) return `${extent}: no valid checkpoint; only hashed. Head ${head}`
+  const rest =
+    unsigned === 0
+      ? 'nothing stands after it'
+      : `the ${plural(unsigned, 'record')} after it ${unsigned === 1 ? 'is' : 'are'} only hashed`
+  return `${extent}: signed up to ${signed.seq} at ${signed.time}; ${rest}. Head ${head}`
+}
+
+function signerText({ spiffe_id, key_thumbprint, trust, checkpoints }: SignerReport): string {
+  const count = plural(checkpoints, 'checkpoint')
+  switch (trust) {
+    case 'bundle':
+      return `${count} signed by ${spiffe_id}, as the bundle vouches (key ${key_thumbprint}).`
+    case 'claimed':
+      return `${count} signed by ${spiffe_id} by its own word; --bundle would prove it (key ${key_thumbprint}).`
+    case 'ephemeral':
+      return `${count} signed by a key without identity, which proves one process and not which (key ${key_thumbprint}).`
+  }
+}
+
+const plural = (count: number, noun: string) => `${count} ${noun}${count === 1 ? '' : 's'}`
