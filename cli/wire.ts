@@ -25,7 +25,8 @@ import { attestorsOf } from './wire/attestors.ts'
 import { followIdentity } from './wire/identity.ts'
 import { openCluster } from './wire/kubernetes.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
-import { openFingerprints, openSink } from './wire/records.ts'
+import { openFingerprints, openRecords } from './wire/records.ts'
+import { hasOwn, LateSource } from './wire/trail.ts'
 import { leaveTrust } from './wire/trust.ts'
 import { openStops } from './wire/stops.ts'
 import { Ways } from './wire/ways.ts'
@@ -40,6 +41,8 @@ export interface Extras {
   readonly log?: Diagnostics
   /** Path of the configuration, for the status. */
   readonly file?: string
+  /** Other processes may write records into the same file, as commands side by side do. */
+  readonly sharedRecords?: boolean
   /** What the admin socket does when asked to reload; without it, it says that there is nothing to reload. */
   readonly reload?: () => Promise<boolean>
 }
@@ -109,8 +112,16 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   const checks = { loadedAt: now(), error: undefined as string | undefined }
   metrics.lastReload.set(checks.loadedAt / 1_000)
 
-  const sink = await openSink(config.records, { log, metrics, readiness }, now)
-  closing.push(() => sink.close())
+  const signing = config.identity && hasOwn(config.identity) ? new LateSource() : undefined
+  const records = await openRecords(config.records, {
+    alarms: { log, metrics, readiness },
+    environment,
+    now,
+    shared: extras.sharedRecords === true,
+    svids: signing,
+  })
+  const { sink, trail } = records
+  closing.push(() => records.close())
   const fingerprint = await openFingerprints(config.records, environment)
 
   // Before all that it tells of, so that it answers until that has ended.
@@ -138,6 +149,10 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     return identity?.close()
   })
   if (identity?.needsIdentity) followIdentity(identity.source, readiness, identityFollowed.signal)
+
+  if (identity !== undefined) signing?.open(identity.source)
+  // The last records are signed while there is an identity.
+  closing.push(() => records.seal())
 
   metrics.svidExpiry.from(() => expiryOf(identity?.source))
 
@@ -251,7 +266,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
         loaded_at: new Date(checks.loadedAt).toISOString(),
         ...(checks.error === undefined ? {} : { error: checks.error }),
       },
-      records: { to: config.records.to, healthy: sink.healthy },
+      records: { to: config.records.to, healthy: sink.healthy, ...trail.status() },
       connections: listeners.connections,
       stops: stops.status(),
     })
