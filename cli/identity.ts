@@ -7,6 +7,7 @@ import { loadConfig } from '../proxy/config/load.ts'
 import { ConfigError, printable } from '../proxy/config/problems.ts'
 import { configPath } from './config-path.ts'
 import { CommandError, endWith, exit, usageExit } from './exit.ts'
+import { federatedLine } from './federated.ts'
 import { type IdentityPlace, type IdentityView, lookAtIdentity } from './wire/identity.ts'
 
 interface Options {
@@ -70,16 +71,17 @@ async function placeOf(
   if (named === undefined && endpoint !== undefined && endpoint !== '') return { socket: endpoint }
   const file = configPath(named, environment)
   try {
-    const { identity: settings, trustDomain } = await loadConfig(file, environment)
+    const config = await loadConfig(file, environment)
+    const { identity: settings, trustDomain } = config
     if (settings === undefined) throw new CommandError(exit.config, `${file} has no section identity.`)
-    return { settings, trustDomain, endpoint }
+    return { settings, trustDomain, endpoint, config }
   } catch (error) {
     if (error instanceof ConfigError) throw new CommandError(exit.config, error.render())
     throw error
   }
 }
 
-function forPrograms({ contents: { identities, bundles }, token }: IdentityView): object {
+function forPrograms({ contents: { identities, bundles }, federation, token }: IdentityView): object {
   return {
     identities: identities.map(({ svid, hint }) => ({
       spiffe_id: svid.id,
@@ -94,11 +96,12 @@ function forPrograms({ contents: { identities, bundles }, token }: IdentityView)
       jwt_authorities: jwtAuthorities.length,
       revocation_lists: revocationLists.length,
     })),
+    ...(federation.length === 0 ? {} : { federation }),
     ...(token === undefined ? {} : { jwt_svid: { token, expires_at: expiryOf(token).toISOString() } }),
   }
 }
 
-function forPeople({ contents: { identities, bundles }, token }: IdentityView, now: number): string {
+function forPeople({ contents: { identities, bundles }, federation, token }: IdentityView, now: number): string {
   const own = identities.flatMap(({ svid, hint }, at) => [
     svid.id,
     ...(at === 0 && identities.length > 1 ? ['  the one in use'] : []),
@@ -114,6 +117,7 @@ function forPeople({ contents: { identities, bundles }, token }: IdentityView, n
   return [
     ...(own.length === 0 ? ['No identity.', ''] : own),
     ...(trust.length === 0 ? ['No trust in anybody.'] : ['Trusts', ...trust]),
+    ...federation.map(federatedLine),
     ...(token === undefined ? [] : ['', `JWT-SVID, until ${expiryOf(token).toISOString()}`, token]),
   ].join('\n')
 }

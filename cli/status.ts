@@ -6,6 +6,7 @@ import { askReload, askStatus } from '../proxy/record/admin-client.ts'
 import type { AdminStatus } from '../proxy/record/admin-protocol.ts'
 import { configPath } from './config-path.ts'
 import { CommandError, endWith, exit, usageExit } from './exit.ts'
+import { federatedLine } from './federated.ts'
 
 interface Options {
   readonly socket?: string
@@ -84,6 +85,7 @@ function readable({
   config,
   records,
   connections,
+  federation = [],
   stops,
 }: AdminStatus): string {
   const lines = [
@@ -95,6 +97,7 @@ function readable({
     `${connections} ${connections === 1 ? 'connection' : 'connections'} open`,
   ]
   if (stops !== undefined) lines.push(...stopLines(stops))
+  lines.push(...federation.map(federatedLine))
   if (config.error !== undefined) lines.push(`the newest configuration is not in use:\n${config.error}`)
   return lines.join('\n')
 }

@@ -22,13 +22,14 @@ import { processMetrics } from '../proxy/record/process-metrics.ts'
 import { Readiness } from '../proxy/record/readiness.ts'
 import { version } from './version.ts'
 import { attestorsOf } from './wire/attestors.ts'
+import { federated, federationStatus, openTrust } from './wire/federation.ts'
 import { followIdentity } from './wire/identity.ts'
 import { openCluster } from './wire/kubernetes.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openRecords } from './wire/records.ts'
+import { openStops } from './wire/stops.ts'
 import { hasOwn, LateSource } from './wire/trail.ts'
 import { leaveTrust } from './wire/trust.ts'
-import { openStops } from './wire/stops.ts'
 import { Ways } from './wire/ways.ts'
 import { workloadPeers } from './wire/workload-peer.ts'
 
@@ -160,6 +161,26 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   metrics.caExpiry.set(podAuthority.expiresAt / 1_000)
   if (config.trust !== undefined) await leaveTrust(config.trust.directory, podAuthority.certificatePem, environment)
   const isOwn = ownPorts(ports, localAddresses)
+  let inForce = config
+  const trusted =
+    identity &&
+    (await openTrust(config, identity.source, {
+      resolve: createResolver(() => inForce.resolve),
+      isOwn,
+      now,
+      onRefresh: (domain, problem) => {
+        metrics.federationRefreshes.add(1, domain, problem === undefined ? 'ok' : 'failed')
+        if (problem !== undefined) log.warn({ err: problem }, 'a federated bundle could not be refreshed')
+      },
+    }))
+  closing.push(() => trusted?.close())
+  void trusted?.follow(identityFollowed.signal)
+  const federation = () => federationStatus(trusted)
+  metrics.federationRefreshed.from(() =>
+    federation().flatMap(({ trust_domain, refreshed_at }) =>
+      refreshed_at === undefined ? [] : [[[trust_domain], Date.parse(refreshed_at) / 1_000] as const],
+    ),
+  )
   const cluster =
     config.kubernetes &&
     openCluster(config.kubernetes, {
@@ -196,14 +217,15 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   const ways = new Ways(config, {
     now,
     environment,
-    svids: identity?.source,
+    svids: trusted,
     isOwn,
     attestors: attestorsOf(listen, extras.attestors ?? new Map(), {
       trustDomain: config.trustDomain,
-      svids: identity?.source,
+      trusted,
       cluster,
       now,
     }),
+    open: exchanges,
     sink,
     fingerprint,
     observe: observer(metrics),
@@ -240,6 +262,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   readiness.ready('listeners')
 
   const reload = (next: Config) => {
+    const trust = trusted?.prepare(federated(next.federation))
     ways.reload(next)
     inForce = next
     void trust?.()
@@ -269,6 +292,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       records: { to: config.records.to, healthy: sink.healthy, ...trail.status() },
       connections: listeners.connections,
       stops: stops.status(),
+      ...(trusted === undefined || trusted.federated.size === 0 ? {} : { federation: federation() }),
     })
     const askedToReload = async (): Promise<AdminReload> => {
       if (extras.reload === undefined) return { reloaded: false, errors: ['there is no file to read again'] }

@@ -1,5 +1,4 @@
 // The attestors of each listener, strongest first, by the names that its `callers` uses.
-import type { SvidSource } from '../../certs/source.ts'
 import type { TrustDomain } from '../../certs/spiffe-id.ts'
 import type { ListenSettings } from '../../proxy/capture/settings.ts'
 import type { Attestor } from '../../proxy/identify/attestor.ts'
@@ -9,6 +8,7 @@ import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
 import { KernelAttestor } from '../../proxy/identify/kernel.ts'
 import { KubernetesTokenAttestor } from '../../proxy/identify/kubernetes-token.ts'
 import { X509SvidAttestor } from '../../proxy/identify/x509-svid.ts'
+import type { Trust as TrustedDomains } from './federation.ts'
 import type { Cluster } from './kubernetes.ts'
 
 /** A certificate proves more than a token that others could have read, a token of this run less, and a user id least. */
@@ -16,7 +16,7 @@ const strength = ['x509-svid', 'jwt-svid', 'kubernetes-token', 'run-token', 'ker
 
 export interface Trust {
   readonly trustDomain: TrustDomain
-  readonly svids: SvidSource | undefined
+  readonly trusted: TrustedDomains | undefined
   /** Whose service-account tokens count; undefined where none is configured. */
   readonly cluster: Cluster | undefined
   /** Epoch milliseconds. */
@@ -43,13 +43,20 @@ export function attestorsOf(
   return byListener
 }
 
-function builtIn(name: string, listener: ListenSettings, { trustDomain, svids, cluster, now }: Trust): Attestor {
-  const bundleFor = (domain: TrustDomain) => svids?.bundle(domain)
+function builtIn(name: string, listener: ListenSettings, { trustDomain, trusted, cluster, now }: Trust): Attestor {
+  const bundleFor = (domain: TrustDomain) => trusted?.bundle(domain)
+  const epoch = () => trusted?.epoch ?? 0
   switch (name) {
     case 'x509-svid':
-      return new X509SvidAttestor({ bundleFor, now })
+      return new X509SvidAttestor({ bundleFor, epoch, now })
     case 'jwt-svid':
-      return new JwtSvidAttestor({ audience: egressOf(trustDomain), bundleFor, now, kernel: witnessOf(listener) })
+      return new JwtSvidAttestor({
+        audience: egressOf(trustDomain),
+        bundleFor,
+        epoch,
+        now,
+        kernel: witnessOf(listener),
+      })
     case 'kubernetes-token': {
       if (cluster === undefined) throw new Error(`listener ${listener.name}: there is no section kubernetes`)
       const { issuer, audience = egressOf(trustDomain), keys } = cluster

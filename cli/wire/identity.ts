@@ -5,7 +5,11 @@ import type { SvidSource } from '../../certs/source.ts'
 import type { TrustDomain } from '../../certs/spiffe-id.ts'
 import { parseWorkloadApiAddress } from '../../certs/workload-api/address.ts'
 import { WorkloadApiSource } from '../../certs/workload-api/source.ts'
+import type { Config } from '../../proxy/config/schema.ts'
+import { createResolver } from '../../proxy/forward/resolver.ts'
+import type { AdminStatus } from '../../proxy/record/admin-protocol.ts'
 import type { Readiness } from '../../proxy/record/readiness.ts'
+import { federationStatus, openTrust } from './federation.ts'
 
 const check = 'identity'
 
@@ -30,13 +34,20 @@ export function followIdentity(source: SvidSource, readiness: Readiness, signal:
 /** A Workload API of whatever trust domain, or what a configuration says. */
 export type IdentityPlace =
   | { readonly socket: string }
-  | { readonly settings: IdentitySettings; readonly trustDomain: TrustDomain; readonly endpoint: string | undefined }
+  | {
+      readonly settings: IdentitySettings
+      readonly trustDomain: TrustDomain
+      readonly endpoint: string | undefined
+      readonly config: Config
+    }
 
 /** The keys for JWT-SVIDs come on a stream of their own; milliseconds that they may come later. */
 const keysWithin = 1_000
 
 export interface IdentityView {
   readonly contents: SourceContents
+  /** Of each trust domain that the configuration names besides. */
+  readonly federation: NonNullable<AdminStatus['federation']>
   /** A JWT-SVID of the identity in use, where an audience was given and the source gave one. */
   readonly token: string | undefined
   /** What went wrong on the way. */
@@ -63,9 +74,32 @@ export async function lookAtIdentity(
       for await (const _ of updates) if (!isWaitingForKeys()) break
     }
     const token = audience.length === 0 ? undefined : await source.jwt(audience).catch(onProblem)
-    return { contents: contents(), token: token ?? undefined, problems }
+    return { ...(await trusted(place, source, contents(), now)), token: token ?? undefined, problems }
   } finally {
     await close()
+  }
+}
+
+/** With a configuration, what it makes of the source: whom else it trusts, and whom not though the source gives a bundle. */
+async function trusted(
+  place: IdentityPlace,
+  source: SvidSource,
+  contents: SourceContents,
+  now: () => number,
+): Promise<Pick<IdentityView, 'contents' | 'federation'>> {
+  if (!('config' in place)) return { contents, federation: [] }
+  const { config } = place
+  const resolve = createResolver(() => config.resolve)
+  const trust = await openTrust(config, source, { resolve, isOwn: () => false, now, onRefresh() {} })
+  try {
+    const named = new Set(trust.federated.keys())
+    const local = contents.bundles.filter(
+      ({ trustDomain }) => !named.has(trustDomain) && trust.bundle(trustDomain) !== undefined,
+    )
+    const others = [...named].flatMap((trustDomain) => trust.bundle(trustDomain) ?? [])
+    return { contents: { ...contents, bundles: [...local, ...others] }, federation: federationStatus(trust) }
+  } finally {
+    await trust.close()
   }
 }
 

@@ -8,6 +8,22 @@ export const sectionExamples: Readonly<Record<string, string>> = {
   bundles:
     acme.example: svid/svid_bundle.pem
 `,
+  federation: `federation:
+  # A partner whose endpoint has a certificate of the web.
+  partner.example: { source: https_web, url: "https://bundles.partner.example/" }
+  # A sister whose endpoint proves itself by its own X509-SVID; the file is what it is verified with at first.
+  sister.example:
+    source: https_spiffe
+    url: https://spire.sister.example:8443/
+    endpointId: spiffe://sister.example/spire/server
+    bundle: sister.pem
+    addresses: [10.30.0.0/16]
+  # What somebody else fetches, and what SPIRE federates with.
+  files.example: { source: file, path: bundles/files.json }
+  cluster.example: { source: workload-api }
+
+identity: { source: workload-api, socket: "unix:///run/spire/agent.sock" }
+`,
   kubernetes: `kubernetes:
   issuer: https://kubernetes.default.svc.cluster.local
   keys:

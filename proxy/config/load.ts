@@ -5,6 +5,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { disagreements } from './agreement.ts'
 import { readDocument } from './document.ts'
+import { federationDisagreements } from './federated.ts'
 import { mistakesOf } from './issues.ts'
 import { cannotRead, type Environment, missingReferences, readAuthorities, settle } from './outside.ts'
 import { ConfigError, fileError, type Mistake } from './problems.ts'
@@ -51,6 +52,7 @@ export async function readConfig(file: string, environment: Environment): Promis
     ...(parsed.success ? [] : mistakesOf(parsed.error.issues, form, data)),
     ...wrongReferences(data),
     ...disagreements(data),
+    ...federationDisagreements(data),
     ...(await missingReferences(references, environment)),
     ...pems.flatMap((read) => ('wrong' in read ? [{ path: read.path, message: read.wrong }] : [])),
   ]

@@ -5,7 +5,7 @@ import { checkRule, checkRuleNames, nameRules, ruleSchema } from '../../policy/s
 import { listenSchema } from '../capture/settings.ts'
 import type { Destination } from '../exchange.ts'
 import { destinationSchema, resolveSchema } from '../forward/settings.ts'
-import { kubernetesSchema } from '../identify/settings.ts'
+import { type FederationSettings, federationSchema, kubernetesSchema } from '../identify/settings.ts'
 import { injectProblem, injectSchema } from '../inject/settings.ts'
 import { credentialSchema } from '../obtain/settings.ts'
 import { adminSchema, recordsSchema } from '../record/settings.ts'
@@ -45,6 +45,11 @@ export const configSchema = z.strictObject({
   identity: identitySchema
     .optional()
     .describe('Where the identity of the proxy comes from. Needed by `https-proxy` listeners and `jwt-spiffe`.'),
+  federation: federationSchema
+    .default({})
+    .describe(
+      'Other trust domains whose workloads may call, by name, and where the bundle of each comes from. Empty means none.',
+    ),
   kubernetes: kubernetesSchema
     .optional()
     .describe(
@@ -97,10 +102,15 @@ export function assemble(parsed: Parsed, authorities: ReadonlyMap<string, string
     name,
     { ...withPem(destination), name },
   ])
+  const federation = Object.entries(parsed.federation).map(([name, each]): [string, FederationSettings] => [
+    name,
+    each.source === 'https_web' ? withPem(each) : each,
+  ])
   const { kubernetes, stop } = parsed
   return {
     ...parsed,
     destinations: Object.fromEntries(destinations),
+    federation: Object.fromEntries(federation),
     stop: stop.feed === undefined ? stop : { ...stop, feed: withPem(stop.feed) },
     ...(kubernetes === undefined ? {} : { kubernetes: { ...kubernetes, keys: withPem(kubernetes.keys) } }),
   }

@@ -9,6 +9,8 @@ type Match = NonNullable<Rule['allow']>
 
 export interface Summary {
   readonly listeners: readonly { readonly name: string; readonly where: string; readonly callers: readonly string[] }[]
+  /** Other trust domains whose workloads may call. */
+  readonly federation: readonly { readonly trustDomain: string; readonly source: string }[]
   /** Whom commands of `postern exec` are taken for; absent where it has to be said on the command line. */
   readonly exec?: string
   readonly rules: readonly RuleSummary[]
@@ -38,6 +40,10 @@ export function summarize(config: Config): Summary {
       name: listener.name,
       where: `${addressText(listener.address)} (${listener.accept})`,
       callers: callersOf(listener, config.trustDomain),
+    })),
+    federation: Object.entries(config.federation).map(([trustDomain, settings]) => ({
+      trustDomain,
+      source: federatedFrom(settings),
     })),
     ...(config.exec.agent === undefined ? {} : { exec: config.exec.agent }),
     rules: config.rules.map((rule) => summarizeRule(rule, config)),
@@ -162,6 +168,19 @@ function placement(inject: NonNullable<Rule['inject']>): string {
 const standIn = (variables: readonly string[]) =>
   `in the place of a stand-in that ${variables.length === 0 ? 'the agent holds' : `\`postern exec\` puts into ${variables.join(', ')}`}`
 
+function federatedFrom(settings: Config['federation'][string]): string {
+  switch (settings.source) {
+    case 'file':
+      return `from the file ${settings.path}`
+    case 'workload-api':
+      return 'from the Workload API'
+    case 'https_web':
+      return `from ${settings.url}`
+    case 'https_spiffe':
+      return `from ${settings.url}, if that is ${settings.endpointId}`
+  }
+}
+
 function sourceOf(credential: Config['credentials'][string]): string {
   switch (credential.kind) {
     case 'env':
@@ -177,12 +196,17 @@ function sourceOf(credential: Config['credentials'][string]): string {
 
 /** The summary as lines for a terminal. */
 export function summaryLines(summary: Summary): string[] {
-  const { listeners, exec, rules, credentials, destinations, records } = summary
+  const { listeners, federation, exec, rules, credentials, destinations, records } = summary
   return [
     ...section('Agents', [...listeners, ...commandsOf(exec)], ({ name, where, callers }) => [
       `${name}: ${where}`,
       ...callers.map(indent),
     ]),
+    ...(federation.length === 0
+      ? []
+      : section('Workloads of other trust domains', federation, ({ trustDomain, source }) => [
+          `${trustDomain}: its bundle ${source}`,
+        ])),
     ...section('Rules (any that denies refuses; else the first that allows decides)', rules, (rule) => [
       `${rule.effect === 'allow' ? '✓' : '✗'} ${rule.name}${rule.shadow ? ' (shadow: without effect)' : ''}`,
       indent(rule.says),

@@ -27,8 +27,8 @@ function listenWarnings({ listen, identity }: Config): Mistake[] {
   return listen.flatMap(({ callers }, index) => {
     const path = ['listen', String(index), 'callers']
     if (callers.length === 0) return [{ path, message: 'nobody can call here, since no proof is accepted' }]
-    if (callers.includes('jwt-svid') && identity?.source === 'files')
-      return [{ path, message: 'an identity from files has no keys of JWT-SVIDs, so that nobody can present one' }]
+    if (callers.includes('jwt-svid') && identity?.source === 'files' && !hasTokenKeys(identity.bundles))
+      return [{ path, message: 'PEM files have no keys of JWT-SVIDs; a SPIFFE bundle document has them' }]
     if (callers.includes('run-token')) {
       return [
         { path, message: 'run tokens are known only where `postern exec` opens the listener; here they prove nothing' },
@@ -36,6 +36,11 @@ function listenWarnings({ listen, identity }: Config): Mistake[] {
     }
     return []
   })
+}
+
+/** What is in the files is not looked at; a name that says PEM is believed. */
+function hasTokenKeys(bundles: Readonly<Record<string, string>>): boolean {
+  return Object.values(bundles).some((path) => !/\.(pem|crt|cer)$/.test(path))
 }
 
 function resolveWarnings({ resolve, destinations }: Config): Mistake[] {

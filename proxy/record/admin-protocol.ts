@@ -25,6 +25,21 @@ export const adminStatus = z.strictObject({
     checkpoint: z.int().optional(),
   }),
   connections: z.int(),
+  /** Absent where there is none. */
+  federation: z
+    .array(
+      z.strictObject({
+        trust_domain: z.string(),
+        state: z.enum(['waiting', 'held', 'empty']),
+        /** A whole number that may be larger than 2^53. */
+        sequence: z.string().optional(),
+        refreshed_at: z.iso.datetime().optional(),
+        next_refresh: z.iso.datetime().optional(),
+        /** Why the last look failed. */
+        problem: z.string().optional(),
+      }),
+    )
+    .optional(),
   stops: z.strictObject({ active: z.int(), unwritten: z.int(), feed: adminStops.shape.feed }).optional(),
 })
 

@@ -49,6 +49,16 @@ export function posternMetrics(build: { readonly version: string; readonly node:
     ),
     svidExpiry: gauge('postern_svid_expiry_timestamp_seconds', 'When the SVID of this process expires, as Unix time.'),
     caExpiry: gauge('postern_ca_expiry_timestamp_seconds', 'When the authority of the leaves expires, as Unix time.'),
+    federationRefreshes: counter(
+      'postern_federation_refreshes_total',
+      'Looks at the bundles of federated trust domains, by trust domain and result (ok, failed).',
+      ['trust_domain', 'result'],
+    ),
+    federationRefreshed: gauge(
+      'postern_federation_refresh_timestamp_seconds',
+      'When the bundle of a federated trust domain was last read, as Unix time.',
+      ['trust_domain'],
+    ),
     reloadSuccess: counter('postern_config_reload_success_total', 'Configurations loaded.'),
     reloadFailure: counter('postern_config_reload_failure_total', 'Configurations refused; the one before stayed.'),
     lastReload: gauge(

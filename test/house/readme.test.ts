@@ -13,6 +13,7 @@ import { identityCommand } from '../../cli/identity.ts'
 import { logsCommand } from '../../cli/logs.ts'
 import { policyCommand } from '../../cli/policy.ts'
 import { runCommand } from '../../cli/run.ts'
+import { statusCommand } from '../../cli/status.ts'
 import { whyCommand } from '../../cli/why.ts'
 import { caseFileSchema } from '../../policy/case.ts'
 import { loadConfig } from '../../proxy/config/load.ts'
@@ -66,6 +67,7 @@ describe('the commands', () => {
     policyCommand(),
     logsCommand(),
     whyCommand(),
+    statusCommand(),
     identityCommand(),
     demoCommand(),
   ]
