@@ -20,6 +20,7 @@ const help = `Usage: npm run bench -- [options]
   --save          write bench/RESULTS.md from this run, also when it is a short one
   --help
 
+Parts by themselves: node bench/delegation.ts, the microseconds that a delegation chain costs.
 A whole run writes bench/RESULTS.md. Exit code 1: a figure is worse than its floor.`
 
 const scenarios = {

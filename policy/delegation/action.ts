@@ -1,5 +1,5 @@
 // Step 10 of verification: whether a held chain covers one action, its totals included. Rules are asked after it.
-import { type Constraint, type Cumulative, permits, type Scalar } from './constraints.ts'
+import { type Constraint, type Cumulative, isCumulative, permits, type Scalar } from './constraints.ts'
 import { ChainError } from './error.ts'
 import type { HeldChain } from './hold.ts'
 import { isCovered } from './scope.ts'
@@ -95,8 +95,4 @@ function amountOf(facts: Facts, key: string, hop: number): number {
 
 function factOf(facts: Facts, key: string): Scalar | undefined {
   return Object.hasOwn(facts, key) ? facts[key] : undefined
-}
-
-function isCumulative(constraint: Constraint): constraint is Cumulative {
-  return constraint.type === 'max_lifetime' || constraint.type === 'max_subtree'
 }

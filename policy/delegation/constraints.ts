@@ -89,6 +89,11 @@ export function dimension(constraint: Constraint): string {
   return `${constraint.key} ${constraint.type === 'unknown' ? constraint.name : constraint.type}`
 }
 
+/** Whether it is a total, which is counted, not compared with one action. */
+export function isCumulative(constraint: Constraint): constraint is Cumulative {
+  return constraint.type === 'max_lifetime' || constraint.type === 'max_subtree'
+}
+
 /** Finds the first constraint of the parent that the child dropped or widened; undefined: the child is within. */
 export function firstWidened(parent: readonly Constraint[], child: readonly Constraint[]): Constraint | undefined {
   const held = new Map(child.map((constraint) => [dimension(constraint), constraint]))

@@ -5,6 +5,8 @@ import type { Roots } from './keys.ts'
 import { verifyChain } from './verify.ts'
 
 const mostChains = 4096
+/** Bytes. A longer one, which no header carries, is verified each time, so that what is kept stays bounded. */
+const longestKept = 16 * 1024
 
 /** Answers of steps 1 to 7, each kept until its first expiry. Steps 8 to 10 are asked on each request. */
 export class VerifiedChains {
@@ -31,6 +33,7 @@ export class VerifiedChains {
     if (known !== undefined && isCurrent(known, now)) return known
     this.#chains.delete(digest)
     const chain = verifyChain(text, this.#roots, now)
+    if (text.length > longestKept) return chain
     // The oldest goes: a map keeps the order of insertion.
     const [oldest] = this.#chains.size < mostChains ? [] : this.#chains.keys()
     if (oldest !== undefined) this.#chains.delete(oldest)
