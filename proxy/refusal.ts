@@ -14,6 +14,7 @@ const askOperator = 'Ask whoever runs this agent for a rule that allows it; quot
 const showSvid = 'Present a valid X509-SVID of a trust domain that the proxy trusts.'
 const showJwt = 'Present a valid JWT-SVID of a trust domain that the proxy trusts.'
 const showToken = 'Present the projected service-account token of this pod.'
+const signIn = 'Have the user sign in again, and show the new token.'
 const retryLater = 'Try again later.'
 
 export const reasons = {
@@ -193,6 +194,37 @@ export const reasons = {
   kubernetes_keys_unavailable: {
     status: 503,
     title: 'The keys that would verify the token cannot be had now.',
+    next: retryLater,
+  },
+  user_token_invalid: {
+    status: 403,
+    title: 'The token of the user is not one that is taken here.',
+    next: 'Show a token of a kind that the configuration names for its issuer.',
+  },
+  user_token_issuer_unknown: {
+    status: 403,
+    title: 'Users of the issuer of the token are not known here.',
+    next: askOperator,
+  },
+  user_token_signature: { status: 403, title: 'The signature of the user’s token does not verify.', next: signIn },
+  user_token_audience: {
+    status: 403,
+    title: 'The token of the user is meant for others.',
+    next: 'Show a token whose only audience is the one that the configuration names.',
+  },
+  user_token_not_yet_valid: {
+    status: 403,
+    title: 'The token of the user is not valid yet.',
+    next: 'Check the clock, or have the user sign in again.',
+  },
+  user_token_expired: {
+    status: 403,
+    title: 'The token of the user has expired, or was issued too long ago.',
+    next: signIn,
+  },
+  user_token_keys_unavailable: {
+    status: 503,
+    title: 'The keys that would verify the user’s token cannot be had now.',
     next: retryLater,
   },
   // authorize

@@ -36,6 +36,19 @@ listen:
 
 identity: { source: files, certificate: svid.pem, key: svid_key.pem }
 `,
+  users: `users:
+  issuers:
+    - issuer: https://login.acme.example
+      audience: postern
+      principal: email
+      keys: { url: https://login.acme.example/jwks }
+    - issuer: https://tokens.acme.example
+      audience: https://postern.acme.example
+      tokens: [access-token, id-jag]
+      keys: { file: keys/tokens.json }
+      algorithms: [ES256]
+      maxAge: 10m
+`,
   listen: `listen:
   # Processes of this machine: user 1001 is the researcher, user 1002 the clerk, any other is nobody.
   - name: local

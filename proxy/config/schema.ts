@@ -6,6 +6,7 @@ import { listenSchema } from '../capture/settings.ts'
 import type { Destination } from '../exchange.ts'
 import { destinationSchema, resolveSchema } from '../forward/settings.ts'
 import { type FederationSettings, federationSchema, kubernetesSchema } from '../identify/settings.ts'
+import { usersSchema } from '../identify/user-token/settings.ts'
 import { injectProblem, injectSchema } from '../inject/settings.ts'
 import { credentialSchema } from '../obtain/settings.ts'
 import { adminSchema, recordsSchema } from '../record/settings.ts'
@@ -54,6 +55,11 @@ export const configSchema = z.strictObject({
     .optional()
     .describe(
       'Whose service-account tokens prove a caller. Needed by `kubernetes-token` listeners; counts from the next start.',
+    ),
+  users: usersSchema
+    .optional()
+    .describe(
+      'Whose tokens prove that a user stands behind an agent, so that it may act on their behalf; counts from the next start.',
     ),
   listen: listenSchema
     .default([])
@@ -106,13 +112,16 @@ export function assemble(parsed: Parsed, authorities: ReadonlyMap<string, string
     name,
     each.source === 'https_web' ? withPem(each) : each,
   ])
-  const { kubernetes, stop } = parsed
+  const { kubernetes, stop, users } = parsed
   return {
     ...parsed,
     destinations: Object.fromEntries(destinations),
     federation: Object.fromEntries(federation),
     stop: stop.feed === undefined ? stop : { ...stop, feed: withPem(stop.feed) },
     ...(kubernetes === undefined ? {} : { kubernetes: { ...kubernetes, keys: withPem(kubernetes.keys) } }),
+    ...(users === undefined
+      ? {}
+      : { users: { issuers: users.issuers.map((each) => ({ ...each, keys: withPem(each.keys) })) } }),
   }
 }
 

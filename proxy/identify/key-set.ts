@@ -1,4 +1,4 @@
-// The public keys of a cluster, kept between callers: read anew when they are old or one is asked for that is not among them.
+// The public keys of an issuer, kept between callers: read anew when they are old or one is asked for that is not among them.
 import type { JWK } from 'jose'
 
 export interface KeySetOptions {
