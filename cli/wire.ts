@@ -5,6 +5,7 @@ import { openSource } from '../certs/open-source.ts'
 import { PodAuthority } from '../certs/pod-authority.ts'
 import type { SvidSource } from '../certs/source.ts'
 import type { Doors } from '../proxy/capture/listener.ts'
+import { requestId } from '../proxy/capture/request-id.ts'
 import type { ListenAddress, ListenSettings } from '../proxy/capture/settings.ts'
 import type { Config } from '../proxy/config/schema.ts'
 import { ownPorts } from '../proxy/forward/own.ts'
@@ -16,13 +17,17 @@ import { admit, handle, judge, record, tunnel } from '../proxy/pipeline.ts'
 import { adminServer } from '../proxy/record/admin.ts'
 import type { AdminReload, AdminStatus } from '../proxy/record/admin-protocol.ts'
 import { type Diagnostics, diagnostics } from '../proxy/record/diagnostics.ts'
+import { eventJournal } from '../proxy/record/event-journal.ts'
 import { healthServer } from '../proxy/record/health.ts'
 import { observer, posternMetrics } from '../proxy/record/metrics.ts'
 import { processMetrics } from '../proxy/record/process-metrics.ts'
 import { Readiness } from '../proxy/record/readiness.ts'
+import { Refusal } from '../proxy/refusal.ts'
 import { version } from './version.ts'
 import { attestorsOf } from './wire/attestors.ts'
+import { openDelegation } from './wire/delegation.ts'
 import { federated, federationStatus, openTrust } from './wire/federation.ts'
+import { handoffRecorder, stopRecord } from './wire/handoffs.ts'
 import { followIdentity } from './wire/identity.ts'
 import { openCluster } from './wire/kubernetes.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
@@ -192,14 +197,21 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   closing.push(() => cluster?.close())
   const exchanges = new OpenExchanges()
   let review = (): number => 0
+  const journal = eventJournal({ sink, settings: config.records, now, newId: requestId })
   const stops = await openStops(config.stop, {
     adminSocket: socket,
     resolve: createResolver(() => config.resolve),
     isOwn,
     now,
     onChange: () => ({ cut: review() }),
-    onOrder: (stop, by) => log.warn({ stop, by }, 'stopped'),
-    onLift: (stop, by) => log.warn({ stop, by }, 'no longer stopped'),
+    onOrder(stop, by) {
+      log.warn({ stop, by }, 'stopped')
+      void journal.recordStop(stopRecord('stop.ordered', stop, by))
+    },
+    onLift(stop, by) {
+      log.warn({ stop, by }, 'no longer stopped')
+      void journal.recordStop(stopRecord('stop.lifted', stop, by))
+    },
     onProblem: (problem) => log.error({ err: problem }, 'stops have a problem'),
     onFeedProblem: (problem) => {
       metrics.stopFeedFailures.add(1)
@@ -214,6 +226,19 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   metrics.stopsActive.from(() => stops.list.size)
   metrics.stopsUnwritten.from(() => stops.unwritten)
   metrics.stopFeedStale.from(() => (config.stop.feed === undefined ? undefined : stops.stale ? 1 : 0))
+  const delegation = openDelegation({
+    trustDomain: config.trustDomain,
+    settings: () => inForce.delegation,
+    federated: () => [...(trusted?.federated.keys() ?? [])],
+    stops,
+    verifyUser: async () => {
+      throw new Refusal('delegation_not_granted', { detail: 'no issuer of user tokens is configured' })
+    },
+    record: handoffRecorder(journal),
+    revoke: (jti, reason, until) => stops.takeBack(jti, reason, Math.max(1, until - now()), 'the agent'),
+    now,
+  })
+  closing.push(() => delegation.close())
   const ways = new Ways(config, {
     now,
     environment,
@@ -226,6 +251,8 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       now,
     }),
     open: exchanges,
+    stops: stops.list,
+    delegation,
     sink,
     fingerprint,
     observe: observer(metrics),

@@ -1,5 +1,6 @@
 // The conditions of a rule: each can be tried on a question, and says what it expected and what it found.
 import { agentMatches } from './agents.ts'
+import { isCovered } from './delegation/scope.ts'
 import type { Expression } from './expression.ts'
 import { compileGlob } from './glob.ts'
 import type { Outcome } from './outcome.ts'
@@ -151,21 +152,21 @@ export function proofsCondition(proofs: readonly string[]): Condition {
   }
 }
 
-/** A scope is held by the chain when each hop holds it; where no hop's scopes are known, none is. */
+/** A scope is held by the chain when each hop holds one that covers it; where no hop's scopes are known, none is. */
 export function scopesCondition(scopes: readonly string[]): Condition {
   return {
     key: 'requires',
     expected: scopes.join(' and '),
     test: ({ question }) => {
       const { scopes: held } = question.chain
-      return outcome(held.length > 0 && held.every((hop) => scopes.every((scope) => hop.includes(scope))))
+      return outcome(held.length > 0 && held.every((hop) => scopes.every((scope) => isCovered(scope, hop))))
     },
     actual: ({ question }) => {
       const { scopes: held, agents } = question.chain
       if (held.length === 0) return 'no scopes are known'
-      const lacking = held.findIndex((hop) => !scopes.every((scope) => hop.includes(scope)))
+      const lacking = held.findIndex((hop) => !scopes.every((scope) => isCovered(scope, hop)))
       if (lacking === -1) return 'held by every hop'
-      const missing = scopes.filter((scope) => !(held[lacking] ?? []).includes(scope))
+      const missing = scopes.filter((scope) => !isCovered(scope, held[lacking] ?? []))
       return `hop ${lacking + 1} (${agents[lacking] ?? 'unknown'}) lacks ${missing.join(', ')}`
     },
   }

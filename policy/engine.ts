@@ -11,6 +11,8 @@ export interface Question {
     readonly depth: number
     readonly agents: readonly string[]
     readonly scopes: readonly (readonly string[])[]
+    /** One for all that follows from one root; undefined without a chain. */
+    readonly txn?: string | undefined
   }
   readonly request: {
     readonly method: string

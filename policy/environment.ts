@@ -39,6 +39,11 @@ export const variableTable = [
     type: 'list<list<string>>',
     description: 'Scopes that each of them holds, in the same order; empty when none are known.',
   },
+  {
+    name: 'chain.txn',
+    type: 'string',
+    description: 'One for all that follows from one root; empty without a chain.',
+  },
   { name: 'request.method', type: 'string', description: 'Method, as sent.' },
   { name: 'request.scheme', type: 'string', description: '`https` or `http`.' },
   { name: 'request.host', type: 'string', description: 'Host in its canonical form: lower case, no port.' },
@@ -134,6 +139,10 @@ class ChainVariables {
 
   get scopes(): readonly (readonly string[])[] {
     return this.#view.question.chain.scopes
+  }
+
+  get txn(): string {
+    return this.#view.question.chain.txn ?? ''
   }
 }
 

@@ -2,6 +2,8 @@
 import type { Duplex, Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import type { SpiffeId } from '../certs/spiffe-id.ts'
+import type { Constraint } from '../policy/delegation/constraints.ts'
+import type { HeldChain } from '../policy/delegation/hold.ts'
 import type { Allow } from '../policy/engine.ts'
 import type { SecretReference } from './config/scalars.ts'
 import type { Lease } from './obtain/provider.ts'
@@ -36,7 +38,13 @@ export interface Connection {
   readonly localAddress: string | undefined
   readonly localPort: number | undefined
   /** UNIX sockets: what the kernel said of the peer when it connected; pid 0 when it lives in a pid namespace that is not visible here. */
-  readonly peer?: { readonly pid: number; readonly uid: number; readonly gid: number }
+  readonly peer?: {
+    readonly pid: number
+    readonly uid: number
+    readonly gid: number
+    /** When the process began, in clock ticks since boot, where it could still be told. */
+    readonly start?: number
+  }
   /** The certificates that the peer proved possession of in TLS: DER, leaf first; empty when it presented none. */
   readonly peerCertificates: readonly Uint8Array[]
   /** Value of Proxy-Authorization on this CONNECT or request; never forwarded, never logged. */
@@ -48,6 +56,8 @@ export type ProofKind = 'x509-svid' | 'jwt-svid' | 'kubernetes-token' | 'kernel'
 /** Who calls, and what proves it. The ID never comes from anything that the agent writes. */
 export interface Caller {
   readonly id: SpiffeId
+  /** Whom the proof itself names, where a delegation says that the caller acts as somebody else. */
+  readonly attested?: SpiffeId
   /** Strongest first. */
   readonly proofs: readonly ProofKind[]
   readonly serial?: string
@@ -57,6 +67,8 @@ export interface Caller {
   readonly pid?: number
   /** Path of the executable where the kernel tells it. */
   readonly executable?: string
+  /** Id of the container that the process is in, where the kernel tells it: 64 hex digits. */
+  readonly container?: string
   /** The pod that a Kubernetes token is bound to. */
   readonly pod?: { readonly name: string; readonly uid: string }
 }
@@ -81,6 +93,10 @@ export interface Chain {
   readonly hops: readonly Hop[]
   /** The transaction, the same in every hop. */
   readonly txn?: string | undefined
+  /** Bounds of the last hop, which are within those of all before it. */
+  readonly constraints?: readonly Constraint[]
+  /** Epoch milliseconds; when the first of its delegations ends. */
+  readonly expiresAt?: number
 }
 
 /** A place that requests may be sent to, as the configuration names it. */
@@ -140,6 +156,8 @@ export interface Identified extends Captured {
   readonly caller: Caller
   readonly principal: Principal
   readonly chain: Chain
+  /** The delegation behind `chain`, verified and in the right hands; absent where none was presented. */
+  readonly delegation?: HeldChain
 }
 
 export interface Authorized extends Identified {

@@ -6,7 +6,9 @@
 // A step takes what the one before gave and returns more; one that cannot go on throws a Refusal, and nothing else ends
 // a request early. Whatever goes wrong is a refusal too: it denies and it is recorded.
 import type { PolicyEngine, Reach } from '../policy/engine.ts'
-import { authorize, reauthorize } from './authorize/authorize.ts'
+import { authorize, reauthorize, type Standing } from './authorize/authorize.ts'
+import { refuseAllStopped, refuseStopped } from './authorize/stopped.ts'
+import type { Door } from './door/door.ts'
 import {
   type Answer,
   type Caller,
@@ -24,6 +26,7 @@ import {
   type Signal,
 } from './exchange.ts'
 import type { Forwarder } from './forward/forwarder.ts'
+import type { Delegations } from './identify/delegation/delegations.ts'
 import { type Attestors, callerOf, identify } from './identify/identify.ts'
 import { inject } from './inject/inject.ts'
 import type { Placements } from './inject/placement.ts'
@@ -42,8 +45,10 @@ const unhurried = new AbortController().signal
 const attestationTime = 10_000
 
 /** All that the steps need, as the configuration in force makes it. A request keeps the one that it began with. */
-export interface Way {
+export interface Way extends Standing {
   readonly attestors: Attestors
+  readonly delegations: Delegations
+  readonly door: Door
   readonly policy: PolicyEngine
   readonly destinations: ReadonlyMap<string, Destination>
   readonly credentials: Credentials
@@ -83,11 +88,20 @@ async function conclude(captured: Captured, story: Story, reply: Reply, way: Way
 }
 
 async function pass(captured: Captured, story: Story, way: Way, signal: Signal): Promise<Answer> {
-  // Before anything else, since every rule speaks of somebody. Fails as `unidentified_caller`, `svid_*`.
-  const identified = story.came('identify', await identify(captured, way.attestors, signal))
+  // First of all, since it must hold whatever else fails. Fails as `revoked`.
+  refuseAllStopped(way.stops)
 
-  // Before any credential is touched. Fails as `denied_by_rule`, `no_rule`, `limit_exceeded`.
-  const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations))
+  // Before anything else, since every rule speaks of somebody. Fails as `unidentified_caller`, `svid_*`, `chain_*`.
+  const identified = story.came('identify', await identify(captured, way.attestors, way.delegations, signal))
+
+  // The proxy itself is asked, not a place beyond it.
+  if (way.door.serves(identified.target)) {
+    refuseStopped(identified, way.stops, identified.receivedAt)
+    return way.door.answer(identified)
+  }
+
+  // Before any credential is touched. Fails as `revoked`, `chain_*`, `denied_by_rule`, `no_rule`, `limit_exceeded`.
+  const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations, way))
 
   // Before the request can have an effect, so that none goes unrecorded. Fails as `records_unavailable`.
   await way.journal.intent(authorized)
@@ -134,8 +148,9 @@ function discard(answer: Answer): void {
 }
 
 async function open(captured: Captured, story: Story, way: Way, signal: Signal): Promise<Answer> {
-  const identified = story.came('identify', await identify(captured, way.attestors, signal))
-  const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations))
+  refuseAllStopped(way.stops)
+  const identified = story.came('identify', await identify(captured, way.attestors, way.delegations, signal))
+  const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations, way))
   await way.journal.intent(authorized)
   return story.answered(await way.forwarder.tunnel(authorized, signal))
 }
@@ -151,7 +166,9 @@ export async function admit(
   way: Way,
   now: number,
 ): Promise<{ readonly caller: Caller; readonly reach: Reach }> {
+  refuseAllStopped(way.stops)
   const caller = await callerOf(connection, way.attestors, now, AbortSignal.timeout(attestationTime))
+  if (way.door.serves({ host, port })) return { caller, reach: 'inspect' }
   return { caller, reach: way.policy.reach(caller.id, host, port) }
 }
 
@@ -163,7 +180,7 @@ export function judge(reached: Reached, way: Way, now: number): undefined | Prom
   // What has not been decided yet will be.
   if (!isAuthorized(reached)) return undefined
   const caller = callerOf(reached.connection, way.attestors, now, unhurried)
-  reauthorize(reached, way.policy, way.destinations, now)
+  reauthorize(reached, way.policy, way.destinations, way, now)
   return caller instanceof Promise ? caller : undefined
 }
 

@@ -15,6 +15,10 @@ const showSvid = 'Present a valid X509-SVID of a trust domain that the proxy tru
 const showJwt = 'Present a valid JWT-SVID of a trust domain that the proxy trusts.'
 const showToken = 'Present the projected service-account token of this pod.'
 const signIn = 'Have the user sign in again, and show the new token.'
+const correct = 'Correct the request.'
+const askAnew = 'Ask for a delegation anew.'
+const askLess = 'Ask for less, or send narrow: true for what both have in common.'
+const askWhoHandedOn = 'Ask whoever handed it on.'
 const retryLater = 'Try again later.'
 
 export const reasons = {
@@ -227,7 +231,93 @@ export const reasons = {
     title: 'The keys that would verify the user’s token cannot be had now.',
     next: retryLater,
   },
+  chain_malformed: {
+    status: 400,
+    title: 'The delegation is not well-formed, or more than one is presented.',
+    next: askAnew,
+  },
+  chain_non_canonical: {
+    status: 403,
+    title: 'A token of the delegation chain is not in its canonical form.',
+    next: askAnew,
+  },
+  chain_duplicate_member: { status: 403, title: 'A token of the delegation chain has a member twice.', next: askAnew },
+  chain_non_finite: {
+    status: 403,
+    title: 'A token of the delegation chain has a number that is not finite.',
+    next: askAnew,
+  },
+  chain_signature_invalid: {
+    status: 403,
+    title: 'A signature in the delegation chain does not verify.',
+    next: askAnew,
+  },
+  chain_par_hash_mismatch: {
+    status: 403,
+    title: 'A token of the delegation chain was made under another parent.',
+    next: askAnew,
+  },
+  chain_depth_invalid: {
+    status: 403,
+    title: 'The delegation has been handed on more often than it may be.',
+    next: askWhoHandedOn,
+  },
+  chain_principal_altered: {
+    status: 403,
+    title: 'The tokens of the delegation chain speak for different principals.',
+    next: askAnew,
+  },
+  chain_loop: { status: 403, title: 'An agent would stand in the delegation chain twice.', next: askWhoHandedOn },
+  chain_not_narrower: { status: 403, title: 'More is asked than the one who hands on has.', next: askLess },
+  chain_expired: { status: 403, title: 'The delegation is over, or has not begun.', next: askAnew },
+  chain_revoked: { status: 403, title: 'The delegation was taken back.', next: askWhoHandedOn },
+  chain_status_unknown: {
+    status: 503,
+    title: 'Whether the delegation still holds cannot be told now.',
+    next: retryLater,
+  },
+  chain_holder_binding_failed: { status: 403, title: 'The delegation is held by somebody else.', next: askAnew },
+  chain_audience_mismatch: { status: 403, title: 'The delegation is meant for another trust domain.', next: askAnew },
+  chain_scope_not_granted: {
+    status: 403,
+    title: 'The delegation does not hold a scope that is needed.',
+    next: askWhoHandedOn,
+  },
+  chain_ceiling_exceeded: {
+    status: 403,
+    title: 'The request is beyond a bound of the delegation.',
+    next: askWhoHandedOn,
+  },
+  chain_unknown_constraint: {
+    status: 403,
+    title: 'The delegation has a bound that cannot be checked here.',
+    next: askWhoHandedOn,
+  },
+  delegation_unknown: { status: 403, title: 'The delegation is not known here, or has ended.', next: askAnew },
+  delegation_not_granted: {
+    status: 403,
+    title: 'Nothing may be granted to this agent on this behalf, or not so much.',
+    next: askOperator,
+  },
+  delegation_malformed: { status: 400, title: 'What is to be handed on is not well-formed.', next: correct },
+  delegation_denied_by_rule: { status: 403, title: 'This agent may not hand on to that one.', next: askOperator },
+  delegation_loop: { status: 403, title: 'An agent cannot be handed what it has in the chain already.', next: correct },
+  delegation_domain_not_allowed: {
+    status: 403,
+    title: 'Nothing is handed on to that trust domain.',
+    next: askOperator,
+  },
+  delegation_too_deep: { status: 403, title: 'It cannot be handed on once more.', next: askWhoHandedOn },
+  delegation_not_narrower: { status: 403, title: 'More is asked than the one who hands on has.', next: askLess },
+  delegation_lifetime: { status: 403, title: 'It cannot last so long, or has no time left.', next: askLess },
+  delegation_wrong_key: { status: 403, title: 'What signs for the one who hands on is not here.', next: askAnew },
+  delegation_not_recorded: {
+    status: 503,
+    title: 'The handoff cannot be recorded, so it is not made.',
+    next: retryLater,
+  },
   // authorize
+  revoked: { status: 403, title: 'This was stopped.', next: 'Ask whoever runs this agent; quote the request id.' },
   denied_by_rule: { status: 403, title: 'A rule denies this request.', next: askOperator },
   no_rule: { status: 403, title: 'No rule allows this request.', next: askOperator },
   limit_exceeded: {

@@ -1,6 +1,6 @@
 // Opens what stops come from (the file, the folder, the feed), and keeps the one list of what is stopped.
 import { createPublicKey, type KeyObject, randomBytes } from 'node:crypto'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { type CompactJWSHeaderParameters, type CryptoKey, importJWK } from 'jose'
 import type { StopList } from '../../policy/stop/list.ts'
 import type { Stop } from '../../policy/stop/stop.ts'
@@ -50,6 +50,8 @@ export interface OpenStops {
   readonly stale: boolean
   readonly unwritten: number
   order(order: Order, uid: number): Promise<AdminOutcome>
+  /** Takes a delegation back, for as long as it would have lasted (milliseconds). */
+  takeBack(jti: string, reason: string, span: number, by: string): Promise<void>
   /** Undefined: there is no such stop; throws where it is to be lifted elsewhere. */
   lift(id: string, uid: number): Promise<AdminOutcome | undefined>
   /** For the admin socket. */
@@ -80,7 +82,7 @@ export async function openStops(settings: StopSettings, surroundings: StopSurrou
     closing.push(() => stops.close())
     if (file !== undefined) {
       // Orders that were written into it without asking us.
-      const followed = new Folder(dirname(file), () => stops.follow())
+      const followed = new Folder(dirname(file), () => stops.follow(), basename(file))
       closing.push(() => followed.close())
     }
     if (settings.drop !== undefined) {
@@ -99,6 +101,9 @@ export async function openStops(settings: StopSettings, surroundings: StopSurrou
         return stops.unwritten
       },
       order: async (order, uid) => told(await stops.order(order, `uid ${uid}`)),
+      async takeBack(jti, reason, span, by) {
+        await stops.order({ what: { kind: 'delegation', jti }, reason, for: span }, by)
+      },
       async lift(id, uid) {
         const outcome = await stops.lift(id, `uid ${uid}`)
         return outcome && told(outcome)
@@ -143,10 +148,16 @@ async function openFeed(
 ): Promise<StopFeed> {
   const { url, issuer, algorithms, every, maxAge, ca, addresses } = settings
   const dispatcher = guardedDispatcher({ ca, addresses, patience }, resolve, isOwn)
-  closing.push(() => dispatcher.destroy())
+  let feed: StopFeed | undefined
+  closing.push(async () => {
+    const closed = feed?.close()
+    // A look that is under way would be waited for.
+    await dispatcher.destroy()
+    await closed
+  })
   const fetch = (address: string, largest?: number) =>
     fetchDocument(dispatcher, address, patience, largest === undefined ? {} : { largest })
-  const feed = await StopFeed.open({
+  feed = await StopFeed.open({
     issuer,
     algorithms,
     key: keyOf(settings, fetch, now, onFeedProblem),
@@ -162,7 +173,6 @@ async function openFeed(
     },
     onProblem: onFeedProblem,
   })
-  closing.push(() => feed.close())
   return feed
 }
 

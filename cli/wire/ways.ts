@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { SvidSource } from '../../certs/source.ts'
 import { compile } from '../../policy/compile.ts'
 import { createEngine, type RuleEngine } from '../../policy/rule-engine.ts'
+import type { Stops } from '../../proxy/authorize/stopped.ts'
 import type { SecretReference } from '../../proxy/config/scalars.ts'
 import type { Config } from '../../proxy/config/schema.ts'
 import type { IsOwn } from '../../proxy/forward/connector.ts'
@@ -23,6 +24,7 @@ import { auditJournal } from '../../proxy/record/journal.ts'
 import type { AuditRecord } from '../../proxy/record/line.ts'
 import type { RecordSink } from '../../proxy/record/sink.ts'
 import type { Secret } from '../../proxy/secret.ts'
+import type { Delegation } from './delegation.ts'
 
 /** Milliseconds that a call to a token server may take to connect. */
 const tokenServerPatience = 10_000
@@ -34,6 +36,8 @@ export interface WaySurroundings {
   readonly isOwn: IsOwn
   readonly attestors: Attestors
   readonly open: OpenExchanges
+  readonly stops: Stops
+  readonly delegation: Pick<Delegation, 'delegations' | 'door' | 'delegated'>
   readonly sink: RecordSink
   readonly fingerprint: (secret: Secret) => string
   readonly observe: (record: AuditRecord) => void
@@ -109,9 +113,11 @@ export class Ways {
   }
 
   #wayOf({ config, policy, placements, forwarder }: Made): Way {
-    const { attestors, open, sink, fingerprint, observe, onError } = this.#surroundings
+    const { attestors, open, stops, delegation, sink, fingerprint, observe, onError } = this.#surroundings
     return {
       attestors,
+      ...delegation,
+      stops,
       open,
       policy,
       destinations: new Map(Object.entries(config.destinations)),

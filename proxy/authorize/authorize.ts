@@ -2,14 +2,28 @@
 import type { Allow, Deny, PolicyEngine, Question } from '../../policy/engine.ts'
 import type { Authorized, Destination, Identified } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
+import { type Delegated, refuseBeyondDelegation, refuseEndedDelegation } from './delegated.ts'
+import { refuseStopped, type Stops } from './stopped.ts'
 
-/** @throws Refusal `denied_by_rule`, `no_rule`, `limit_exceeded` */
+/** What may end a right that was once given. */
+export interface Standing {
+  readonly stops: Stops
+  readonly delegated: Delegated
+}
+
+/** @throws Refusal `revoked`, `chain_*`, `denied_by_rule`, `no_rule`, `limit_exceeded` */
 export function authorize(
   identified: Identified,
   policy: PolicyEngine,
   destinations: ReadonlyMap<string, Destination>,
+  { stops, delegated }: Standing,
 ): Authorized {
-  return granted(identified, policy.decide(question(identified, identified.receivedAt)), policy.version, destinations)
+  refuseStopped(identified, stops, identified.receivedAt)
+  refuseBeyondDelegation(identified, delegated)
+  const decision = policy.decide(question(identified, identified.receivedAt))
+  const authorized = granted(identified, decision, policy.version, destinations)
+  refuseStopped(authorized, stops, identified.receivedAt)
+  return authorized
 }
 
 /**
@@ -20,8 +34,11 @@ export function reauthorize(
   authorized: Authorized,
   policy: PolicyEngine,
   destinations: ReadonlyMap<string, Destination>,
+  { stops, delegated }: Standing,
   now: number,
 ): void {
+  refuseStopped(authorized, stops, now)
+  refuseEndedDelegation(authorized, delegated, now)
   const decision = policy.review(question(authorized, now))
   const { grant, destination } = granted(authorized, decision, policy.version, destinations)
   const { grant: before } = authorized
@@ -57,6 +74,7 @@ function question({ caller, principal, chain, method, target, headers }: Identif
       depth: chain.depth,
       agents: chain.hops.map(({ id }) => id),
       scopes: chain.hops.map(({ scopes }) => scopes),
+      txn: chain.txn,
     },
     request: {
       method,

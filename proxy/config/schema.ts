@@ -5,6 +5,7 @@ import { checkRule, checkRuleNames, nameRules, ruleSchema } from '../../policy/s
 import { listenSchema } from '../capture/settings.ts'
 import type { Destination } from '../exchange.ts'
 import { destinationSchema, resolveSchema } from '../forward/settings.ts'
+import { delegationSchema } from '../identify/delegation/settings.ts'
 import { type FederationSettings, federationSchema, kubernetesSchema } from '../identify/settings.ts'
 import { usersSchema } from '../identify/user-token/settings.ts'
 import { injectProblem, injectSchema } from '../inject/settings.ts'
@@ -56,6 +57,9 @@ export const configSchema = z.strictObject({
     .describe(
       'Whose service-account tokens prove a caller. Needed by `kubernetes-token` listeners; counts from the next start.',
     ),
+  delegation: delegationSchema
+    .prefault({})
+    .describe('What agents may act for on somebody’s behalf, and hand on. docs/delegation.md tells the whole.'),
   users: usersSchema
     .optional()
     .describe(

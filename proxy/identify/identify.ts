@@ -3,6 +3,7 @@ import type { Caller, Captured, Connection, Identified, ProofKind, Signal } from
 import { type Reason, Refusal } from '../refusal.ts'
 import { abortSignalOf } from '../withdrawal.ts'
 import type { Attestor } from './attestor.ts'
+import type { Delegations } from './delegation/delegations.ts'
 
 /** The attestors of each listener, strongest first. An empty list means that nobody may call there. */
 export type Attestors = ReadonlyMap<string, readonly Attestor[]>
@@ -25,10 +26,17 @@ const expired: Partial<Record<ProofKind, Reason>> = {
 /** Proofs that come in Proxy-Authorization, so that a caller without a certificate may have one. */
 const tokens: ReadonlySet<string> = new Set(['jwt-svid', 'kubernetes-token'])
 
-/** @throws Refusal `unidentified_caller`, `svid_*`, `jwt_svid_*`, `kubernetes_*` */
-export function identify(captured: Captured, attestors: Attestors, signal: Signal): Identified | Promise<Identified> {
+/** @throws Refusal `unidentified_caller`, `svid_*`, `jwt_svid_*`, `kubernetes_*`, `chain_*`, `delegation_unknown` */
+export function identify(
+  captured: Captured,
+  attestors: Attestors,
+  delegations: Delegations,
+  signal: Signal,
+): Identified | Promise<Identified> {
   const caller = callerOf(captured.connection, attestors, captured.receivedAt, signal)
-  return caller instanceof Promise ? caller.then((found) => identified(captured, found)) : identified(captured, caller)
+  return caller instanceof Promise
+    ? caller.then((found) => identified(captured, found, delegations))
+    : identified(captured, caller, delegations)
 }
 
 /** The caller of a connection, before any request on it. */
@@ -67,7 +75,9 @@ async function attest(connection: Connection, attestors: readonly Attestor[], si
   })
 }
 
-/** Until a chain is presented, an agent acts on its own grant and is its own principal. */
-function identified(captured: Captured, caller: Caller): Identified {
+/** Where no delegation is presented, an agent acts on its own grant and is its own principal. */
+function identified(captured: Captured, caller: Caller, delegations: Delegations): Identified {
+  const behalf = delegations.of(captured, caller)
+  if (behalf !== undefined) return { ...captured, ...behalf }
   return { ...captured, caller, principal: { kind: 'agent', id: caller.id }, chain: { depth: 0, hops: [] } }
 }

@@ -1,8 +1,9 @@
 // Attests a command started by `exec`: a token made for this run and carried by the proxy URL, and the kernel's word on who sent it.
 import type { SpiffeId } from '../../certs/spiffe-id.ts'
-import type { Caller, Connection } from '../exchange.ts'
+import type { Caller, Connection, ProofKind } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import type { Attestor } from './attestor.ts'
+import { DELEGATION_USER } from './delegation/presented.ts'
 import type { KernelFacts } from './kernel/facts.ts'
 import { callersEnds } from './kernel/tcp-ends.ts'
 
@@ -32,16 +33,25 @@ export class RunTokenAttestor implements Attestor {
   /** @throws Refusal `unidentified_caller`; its detail names the check that failed */
   async attest(connection: Connection): Promise<Caller | undefined> {
     const presented = connection.proxyAuthorization?.basic()
+    if (presented?.username === DELEGATION_USER) return this.#byKernel(connection, [])
     if (presented?.username !== RUN_USER) return undefined
     // The token first: without it nobody makes us look through the processes.
     if (!presented.password.matches(this.#run.tokenDigest)) refuse('run token: it is not the token of this run')
+    return this.#byKernel(connection, ['run-token'])
+  }
+
+  /** A handle in place of the token is looked at later; until then the caller is known by the kernel's word alone. */
+  #byKernel(connection: Connection, tokens: readonly ProofKind[]): Caller {
     const { agent, facts } = this.#run
-    if (facts.limit !== undefined) return { id: agent, proofs: ['run-token'] }
+    if (facts.limit !== undefined) {
+      if (tokens.length === 0) refuse('a handle alone proves nobody: send it in Delegation-Ref, besides the run token')
+      return { id: agent, proofs: tokens }
+    }
     const { uid, pid } = this.#process(connection)
     const executable = facts.executable(pid)
     return {
       id: agent,
-      proofs: ['kernel', 'run-token'],
+      proofs: ['kernel', ...tokens],
       uid,
       pid,
       ...(executable === undefined ? {} : { executable }),

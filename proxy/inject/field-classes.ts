@@ -22,6 +22,12 @@ const names: Readonly<Record<FieldClass, readonly string[]>> = {
     'HTTP2-Settings',
     'Proxy-Authorization',
     'Proxy-Connection',
+    // By which right, and proof of whom: meant for this trust domain, never for another.
+    'Delegation-Ref',
+    'Delegation-Chain',
+    'Txn-Token',
+    'Workload-Identity-Token',
+    'Workload-Proof-Token',
   ],
   connection: ['Connection'],
   credential: [

@@ -1,5 +1,6 @@
 // The canonical record: one closed shape, made by a pure function from how an exchange ended.
 import type { z } from 'zod'
+import { trustDomainOf } from '../../certs/spiffe-id.ts'
 import type { Shadow } from '../../policy/engine.ts'
 import type { Authorized, Caller, Chain, Connection, FailedConnection, Finding, Outcome, Reached } from '../exchange.ts'
 import type { Lease } from '../obtain/provider.ts'
@@ -38,6 +39,7 @@ export function intentOf(exchange: Authorized, context: RecordContext): AuditRec
     connection: connectionOf(exchange.connection),
     caller: callerOf(exchange.caller),
     principal: principalOf(exchange),
+    txn: exchange.chain.txn,
     chain: chainOf(exchange.chain),
     destination: destinationOf(exchange, undefined),
     request: requestOf(exchange, undefined),
@@ -64,6 +66,7 @@ function ofExchange(outcome: Outcome, context: RecordContext): AuditRecord {
     connection: connectionOf(exchange.connection),
     caller: callerOf(exchange.caller),
     principal: principalOf(exchange),
+    txn: exchange.chain?.txn,
     chain: chainOf(exchange.chain),
     destination: destinationOf(exchange, answer),
     request: requestOf(exchange, bytes.received),
@@ -139,8 +142,32 @@ function outcomeOf(refusal: Refusal | undefined, ended: Outcome['ended']): Audit
 
 function callerOf(caller: Caller | undefined): AuditRecord['caller'] {
   if (caller === undefined) return undefined
-  const { id, proofs, serial, uid, pid, executable, pod } = caller
-  return { spiffe_id: id, proofs: [...proofs], serial, uid, pid, executable, pod }
+  const { id, attested, proofs, serial, expiresAt, uid, pid, executable, container, pod } = caller
+  return {
+    spiffe_id: id,
+    attested,
+    trust_domain: trustDomainOf(id),
+    proofs: [...proofs],
+    serial,
+    expires: expiresAt === undefined ? undefined : expiryText(expiresAt),
+    uid,
+    pid,
+    executable,
+    container,
+    pod,
+  }
+}
+
+let expiry = Number.NaN
+let expiryAsText = ''
+
+/** Remembered apart from the times of arrival, since the requests of one caller follow one another. */
+function expiryText(milliseconds: number): string {
+  if (milliseconds !== expiry) {
+    expiry = milliseconds
+    expiryAsText = new Date(milliseconds).toISOString()
+  }
+  return expiryAsText
 }
 
 function principalOf({ principal }: Reached): AuditRecord['principal'] {
@@ -148,7 +175,7 @@ function principalOf({ principal }: Reached): AuditRecord['principal'] {
 }
 
 function chainOf(chain: Chain | undefined): AuditRecord['chain'] {
-  return chain?.hops.map(({ id, scopes }) => ({ id, scopes: [...scopes] }))
+  return chain?.hops.map(({ id, scopes, jti }) => ({ id, scopes: [...scopes], jti }))
 }
 
 /** A host that had to prove who it is has done so where there is an answer. */

@@ -36,11 +36,23 @@ export const auditRecord = z.strictObject({
   caller: z
     .strictObject({
       spiffe_id: spiffeId.describe('Who called.'),
+      attested: spiffeId
+        .optional()
+        .describe('Whom the proof itself names, where a delegation says that it acts as somebody else.'),
+      trust_domain: z.string().optional().describe('Trust domain of that ID.'),
       proofs: z.array(z.string()).describe('What proved it, strongest first.'),
       serial: z.string().optional().describe('Serial number of the certificate presented.'),
+      expires: z.iso
+        .datetime({ precision: 3 })
+        .optional()
+        .describe('Until when the proof holds, UTC; absent where it ends with the connection.'),
       uid: count.optional().describe('User of the calling process, as the kernel tells it.'),
       pid: count.optional().describe('The calling process, as the kernel tells it.'),
       executable: z.string().optional().describe('Path of the program that the process runs.'),
+      container: z
+        .string()
+        .optional()
+        .describe('Id of the container that the process is in, as its control groups tell it.'),
       pod: z
         .strictObject({
           name: z.string().describe('Its name, in the namespace that the ID says.'),
@@ -63,6 +75,7 @@ export const auditRecord = z.strictObject({
       z.strictObject({
         id: spiffeId.describe('The agent that held the right at this point.'),
         scopes: z.array(z.string()).describe('What it was handed.'),
+        jti: z.string().optional().describe('The delegation by which it was handed.'),
       }),
     )
     .optional()

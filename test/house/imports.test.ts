@@ -39,7 +39,7 @@ const all = ['cli', 'proxy', 'policy', 'certs', 'deploy'].flatMap(sources).flatM
 const offenders = (wrong: (edge: Import) => boolean) => all.filter(wrong).map(({ from, to }) => `${from} → ${to}`)
 
 const top = (path: string) => path.split('/')[0]
-const steps = ['capture', 'identify', 'authorize', 'obtain', 'inject', 'forward', 'redact', 'record']
+const steps = ['capture', 'identify', 'door', 'authorize', 'obtain', 'inject', 'forward', 'redact', 'record']
 const stepOf = (path: string) => {
   const [folder, step = ''] = path.split('/')
   return folder === 'proxy' && steps.includes(step) ? step : undefined
@@ -72,6 +72,7 @@ describe('imports', () => {
       'proxy/inject/placement.ts',
       'proxy/forward/forwarder.ts',
       'proxy/record/sink.ts',
+      'proxy/door/desk.ts',
     ])
     expect(
       offenders(({ from, to }) => {
@@ -83,7 +84,7 @@ describe('imports', () => {
 
   it('of the pipeline lead to step functions and seams alone', () => {
     const allowed =
-      /^proxy\/((exchange|refusal|story)\.ts|(identify\/identify|authorize\/authorize|obtain\/(obtain|provider)|inject\/(inject|placement)|forward\/forwarder|redact\/redact|record\/sink)\.ts)$|^policy\/engine\.ts$/
+      /^proxy\/((exchange|refusal|story|open-exchanges)\.ts|(identify\/identify|identify\/delegation\/delegations|door\/door|authorize\/authorize|authorize\/stopped|obtain\/(obtain|provider)|inject\/(inject|placement)|forward\/forwarder|redact\/redact|record\/sink)\.ts)$|^policy\/engine\.ts$/
     expect(offenders(({ from, to }) => from === 'proxy/pipeline.ts' && !allowed.test(to))).toEqual([])
   })
 
