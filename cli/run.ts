@@ -6,6 +6,7 @@ import { type Diagnostics, diagnosticLevels, diagnostics } from '../proxy/record
 import { configPath } from './config-path.ts'
 import { secretVariables } from './exec/environment.ts'
 import { exit, usageExit } from './exit.ts'
+import { giveBackMemorySoon } from './memory.ts'
 import { blankVariables, protectProcess } from './protect.ts'
 import { type Gate, open } from './wire.ts'
 
@@ -74,6 +75,7 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
       log.info({ listener: name, ...address }, 'listening')
     }
     log.info({ metricsPort: gate.metricsPort }, 'ready')
+    giveBackMemorySoon()
     await untilTold(gate, watch, log, Number(grace) * 1_000)
     return exit.ok
   } catch (error) {
