@@ -18,6 +18,8 @@ export interface Action {
 /** An amount to be counted against the total of one hop. */
 export interface Debit {
   readonly jti: string
+  /** Of the token: what is counted by, since a holder could give two tokens one jti. */
+  readonly digest: string
   readonly key: string
   readonly type: Cumulative['type']
   readonly bound: number
@@ -50,7 +52,7 @@ export function checkAction({ chain }: HeldChain, action: Action, ledger: Ledger
   const debits = debitsOf(chain.hops, action.facts)
   const refused = debits.length === 0 ? undefined : ledger.debit(debits)
   if (refused !== undefined) {
-    const hop = chain.hops.findIndex(({ jti }) => jti === refused.jti)
+    const hop = chain.hops.findIndex(({ digest }) => digest === refused.digest)
     throw new ChainError('chain_ceiling_exceeded', `${refused.key} is beyond its ${refused.type}`, hop)
   }
 }
@@ -78,12 +80,12 @@ function checkConstraint(constraint: Constraint, facts: Facts, hop: number): voi
 
 function debitsOf(hops: HeldChain['chain']['hops'], facts: Facts): readonly Debit[] {
   const last = hops.length - 1
-  return hops.flatMap(({ jti, constraints, expiresAt }, hop) =>
+  return hops.flatMap(({ jti, digest, constraints, expiresAt }, hop) =>
     constraints
       .filter(isCumulative)
       // A lifetime is that of the one token in use; a subtree counts what all below it do.
       .filter(({ type }) => type === 'max_subtree' || hop === last)
-      .map(({ key, type, bound }) => ({ jti, key, type, bound, amount: amountOf(facts, key, hop), expiresAt })),
+      .map(({ key, type, bound }) => ({ jti, digest, key, type, bound, amount: amountOf(facts, key, hop), expiresAt })),
   )
 }
 

@@ -1,51 +1,50 @@
-// Counts what delegations have spent of their totals; lives as long as the process.
+// Totals of delegations (`max_lifetime`, `max_subtree`), counted in memory for as long as the token lives.
 import type { Debit, Ledger } from './action.ts'
 
-interface Account {
+interface Total {
   spent: number
   readonly expiresAt: number
 }
 
-/** Accounts looked through for ended ones whenever so many were opened. */
-const sweepEvery = 1_000
+const mostTotals = 100_000
 
+/** A restart begins them anew: what must outlast it is a budget, not a bound of a token. */
 export class Totals implements Ledger {
-  readonly #accounts = new Map<string, Account>()
+  readonly #totals = new Map<string, Total>()
   readonly #now: () => number
-  #opened = 0
+  readonly #most: number
 
-  /** @param now epoch milliseconds */
-  constructor(now: () => number) {
+  /** @param now epoch milliseconds; @param most totals that are kept: beyond it, what is new is refused */
+  constructor(now: () => number, most = mostTotals) {
     this.#now = now
+    this.#most = most
   }
 
   debit(debits: readonly Debit[]): Debit | undefined {
-    const refused = debits.find((debit) => this.#spentOf(debit) + debit.amount > debit.bound)
+    const refused = debits.find((debit) => this.#spent(debit) + debit.amount > debit.bound)
     if (refused !== undefined) return refused
-    for (const debit of debits) this.#account(debit).spent += debit.amount
+    const fresh = debits.filter((debit) => !this.#totals.has(nameOf(debit)))
+    if (this.#totals.size + fresh.length > this.#most) this.#forgetExpired()
+    if (this.#totals.size + fresh.length > this.#most) return fresh[0]
+    for (const debit of debits) {
+      const total = this.#totals.get(nameOf(debit))
+      if (total === undefined) this.#totals.set(nameOf(debit), { spent: debit.amount, expiresAt: debit.expiresAt })
+      else total.spent += debit.amount
+    }
     return undefined
   }
 
-  #spentOf(debit: Debit): number {
-    return this.#accounts.get(keyOf(debit))?.spent ?? 0
+  #spent(debit: Debit): number {
+    return this.#totals.get(nameOf(debit))?.spent ?? 0
   }
 
-  #account(debit: Debit): Account {
-    const key = keyOf(debit)
-    let account = this.#accounts.get(key)
-    if (account === undefined) {
-      account = { spent: 0, expiresAt: debit.expiresAt }
-      this.#accounts.set(key, account)
-      this.#opened += 1
-      if (this.#opened % sweepEvery === 0) this.#sweep()
-    }
-    return account
-  }
-
-  #sweep(): void {
+  #forgetExpired(): void {
     const now = this.#now()
-    for (const [key, { expiresAt }] of this.#accounts) if (expiresAt < now) this.#accounts.delete(key)
+    for (const [name, { expiresAt }] of this.#totals) if (expiresAt < now) this.#totals.delete(name)
   }
 }
 
-const keyOf = ({ jti, key, type }: Debit): string => `${jti} ${type} ${key}`
+/** Neither a digest nor a type holds a space. */
+function nameOf({ digest, type, key }: Debit): string {
+  return `${digest} ${type} ${key}`
+}
