@@ -18,6 +18,7 @@ interface Parts {
   readonly signer?: CheckpointSigner
   readonly every?: number
   readonly now?: () => number
+  readonly failed?: (error: unknown) => void
 }
 
 export function aTrail({
@@ -26,6 +27,9 @@ export function aTrail({
   signer = ephemeralSigner(),
   every = 1_000_000,
   now = () => 1_800_000_000_000,
+  failed = (error) => {
+    throw error
+  },
 }: Parts = {}): WrittenTrail {
   const lines: string[] = []
   let ids = 0
@@ -36,9 +40,7 @@ export function aTrail({
     signer,
     now,
     newId: () => `id-${++ids}`,
-    failed: (error) => {
-      throw error
-    },
+    failed,
   })
   const write = (record: AuditRecord) => void lines.push(trail.seal(lineOf(record)))
   trail.attach({ healthy: true, write })
