@@ -5,8 +5,9 @@ import type { Attestor } from '../../proxy/identify/attestor.ts'
 import type { Attestors } from '../../proxy/identify/identify.ts'
 import { egressOf, JwtSvidAttestor } from '../../proxy/identify/jwt-svid.ts'
 import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
-import { KernelAttestor } from '../../proxy/identify/kernel.ts'
+import { KernelAttestor, type KernelMapping } from '../../proxy/identify/kernel.ts'
 import { KubernetesTokenAttestor } from '../../proxy/identify/kubernetes-token.ts'
+import { OneKindOfToken } from '../../proxy/identify/token-kind.ts'
 import { X509SvidAttestor } from '../../proxy/identify/x509-svid.ts'
 import type { Trust as TrustedDomains } from './federation.ts'
 import type { Cluster } from './kubernetes.ts'
@@ -37,7 +38,7 @@ export function attestorsOf(
     const names = [...listener.callers].sort((one, other) => strength.indexOf(one) - strength.indexOf(other))
     byListener.set(
       listener.name,
-      names.map((name) => given.get(name) ?? builtIn(name, listener, trust)),
+      names.map((name) => given.get(name) ?? amongTokens(names, builtIn(name, listener, trust))),
     )
   }
   return byListener
@@ -69,8 +70,23 @@ function builtIn(name: string, listener: ListenSettings, { trustDomain, trusted,
   }
 }
 
-function kernelOf({ uids = {}, agent }: ListenSettings): Attestor {
-  return new KernelAttestor(new Map(Object.entries(uids).map(([uid, id]) => [Number(uid), id])), kernelFacts(), agent)
+/** Two kinds of token come in the one header, so each attestor is shown its own kind only where both are accepted. */
+function amongTokens(names: readonly string[], attestor: Attestor): Attestor {
+  const { name } = attestor
+  if (name !== 'jwt-svid' && name !== 'kubernetes-token') return attestor
+  return names.includes('jwt-svid') && names.includes('kubernetes-token')
+    ? new OneKindOfToken(name, attestor)
+    : attestor
+}
+
+function kernelOf({ containers = {}, executables = {}, uids = {}, agent }: ListenSettings): Attestor {
+  const mapping: KernelMapping = {
+    containers: new Map(Object.entries(containers)),
+    executables: new Map(Object.entries(executables)),
+    uids: new Map(Object.entries(uids).map(([uid, id]) => [Number(uid), id])),
+    others: agent,
+  }
+  return new KernelAttestor(mapping, kernelFacts())
 }
 
 /** Who must confirm a token: nobody where TLS keeps it from others. */

@@ -6,7 +6,7 @@ import type { SvidSource, X509Svid } from '../../certs/source.ts'
 import type { Leaves } from '../../proxy/capture/connect.ts'
 import { type Doors, Listener } from '../../proxy/capture/listener.ts'
 import type { ListenAddress, ListenSettings } from '../../proxy/capture/settings.ts'
-import { peerCredentials } from '../../proxy/identify/kernel/peer.ts'
+import { peerProcess } from '../../proxy/identify/kernel/peer.ts'
 import type { Diagnostics } from '../../proxy/record/diagnostics.ts'
 
 export interface Listeners {
@@ -37,7 +37,17 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
       const { name, address, accept } = settings
       const tls = accept === 'https-proxy' ? presented(svids) : undefined
       const onAccept = () => accepted(settings)
-      const listener = new Listener({ name, address, accept, tls, doors, leaves, now, peerCredentials, onAccept })
+      const listener = new Listener({
+        name,
+        address,
+        accept,
+        tls,
+        doors,
+        leaves,
+        now,
+        peerCredentials: peerProcess,
+        onAccept,
+      })
       addresses.set(name, await listener.listen())
       listeners.push(listener)
     }

@@ -44,11 +44,30 @@ const listenerSchema = z
       .describe(
         'Proofs that count, any one of them. Empty means nobody. `jwt-svid` or `kubernetes-token` comes in `Proxy-Authorization: Bearer`, and counts with `http-proxy` only together with the user that `agent` or `uids` maps to the same ID. `run-token` is known only where `postern exec` opens the listener.',
       ),
-    agent: spiffeId.optional().describe('Whom a caller on this machine is taken for, unless `uids` says otherwise.'),
+    agent: spiffeId
+      .optional()
+      .describe(
+        'Whom a caller on this machine is taken for, unless `containers`, `executables` or `uids` says otherwise.',
+      ),
     uids: z
       .record(z.string().regex(/^(0|[1-9]\d{0,9})$/, 'a user id such as 1000'), spiffeId)
       .optional()
       .describe('Whom a caller on this machine with this user id is taken for.'),
+    executables: z
+      .record(z.string().regex(/^\/[^\0]*[^/\0]$/, 'the absolute path of a program'), spiffeId)
+      .optional()
+      .describe(
+        'Whom a process of this program is taken for, whatever its user; the path is as the kernel tells it, links followed. Programs in containers do not count: there another one may have the path.',
+      ),
+    containers: z
+      .record(
+        z.string().regex(/^[0-9a-f]{12,64}$/, 'the id of a container in lower-case hex, or at least 12 digits of it'),
+        spiffeId,
+      )
+      .optional()
+      .describe(
+        'Whom a process in this container is taken for, whatever its program and user: the id, or its beginning.',
+      ),
   })
   .superRefine(agreesWithItself)
 
@@ -58,16 +77,18 @@ interface Listener {
   readonly callers: readonly string[]
   readonly agent?: string | undefined
   readonly uids?: Readonly<Record<string, string>> | undefined
+  readonly executables?: Readonly<Record<string, string>> | undefined
+  readonly containers?: Readonly<Record<string, string>> | undefined
 }
 
+/** The keys that say whom the kernel's word means. */
+const mappings = ['agent', 'uids', 'executables', 'containers'] as const
+
 function agreesWithItself(listener: Listener, context: z.RefinementCtx): void {
-  const { address, accept, callers, agent, uids } = listener
+  const { address, accept, callers } = listener
   const wrong = (key: keyof Listener, message: string) => context.addIssue({ code: 'custom', path: [key], message })
   if (new Set(callers).size !== callers.length) wrong('callers', 'a proof stands twice')
   const token = callers.find((proof) => proof === 'jwt-svid' || proof === 'kubernetes-token')
-  if (callers.includes('jwt-svid') && callers.includes('kubernetes-token')) {
-    wrong('callers', 'jwt-svid and kubernetes-token come in the same header; give each a listener')
-  }
   if (accept === 'https-proxy' && token === undefined && !callers.includes('x509-svid')) {
     wrong('callers', 'https-proxy is for callers who prove who they are by x509-svid, jwt-svid or kubernetes-token')
   }
@@ -81,14 +102,26 @@ function agreesWithItself(listener: Listener, context: z.RefinementCtx): void {
   const kernel = callers.includes('kernel')
   // Without TLS a token could have been read on the way, so the kernel must name the same caller.
   const witness = kernel || (accept === 'http-proxy' && token !== undefined)
-  if (!kernel && witness && agent === undefined && uids === undefined) {
+  const mapped = mappings.some((key) => listener[key] !== undefined)
+  if (!kernel && witness && !mapped) {
     wrong('callers', `${token} counts without TLS only where the kernel confirms it; name \`agent\` or \`uids\``)
   }
-  if (kernel && agent === undefined && uids === undefined) {
+  if (kernel && !mapped) {
     wrong('callers', 'kernel tells a user id, no identity; name `agent` or `uids`')
   }
-  if (!witness && agent !== undefined) wrong('agent', 'has no effect unless callers include kernel')
-  if (!witness && uids !== undefined) wrong('uids', 'has no effect unless callers include kernel')
+  for (const key of mappings) {
+    if (!witness && listener[key] !== undefined) wrong(key, 'has no effect unless callers include kernel')
+  }
+  checkContainers(Object.keys(listener.containers ?? {}), context)
+}
+
+/** Where one is the beginning of another, a container would be two agents. */
+function checkContainers(ids: readonly string[], context: z.RefinementCtx): void {
+  for (const id of ids) {
+    if (!ids.some((other) => other !== id && id.startsWith(other))) continue
+    const message = 'another entry is the beginning of this one'
+    context.addIssue({ code: 'custom', path: ['containers', id], message })
+  }
 }
 
 export const listenSchema = z.array(listenerSchema)

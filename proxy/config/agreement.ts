@@ -102,7 +102,9 @@ function foreignAgents(data: unknown): Mistake[] {
   if (!own.success) return []
   const mapped = itemsOf(member(data, 'listen')).flatMap((listener, index) => [
     { id: member(listener, 'agent'), path: ['listen', String(index), 'agent'] },
-    ...entriesOf(member(listener, 'uids')).map(([uid, id]) => ({ id, path: ['listen', String(index), 'uids', uid] })),
+    ...['uids', 'executables', 'containers'].flatMap((key) =>
+      entriesOf(member(listener, key)).map(([who, id]) => ({ id, path: ['listen', String(index), key, who] })),
+    ),
   ])
   return [...mapped, { id: member(member(data, 'exec'), 'agent'), path: ['exec', 'agent'] }].flatMap(({ id, path }) => {
     const parsed = spiffeId.safeParse(id)

@@ -86,7 +86,9 @@ function urlText(protocol: string, host: string, port: number): string {
   return `${protocol}://${bracketed(host)}${usualPorts[protocol] === port ? '' : `:${port}`}`
 }
 
-function callersOf({ accept, callers, agent, uids }: Config['listen'][number], trustDomain: string): string[] {
+function callersOf(listener: Config['listen'][number], trustDomain: string): string[] {
+  const { accept, callers, agent, uids, executables, containers } = listener
+  const noneNamed = [uids, executables, containers].every((each) => each === undefined)
   const confirmed = accept === 'http-proxy' ? ', if the kernel confirms it' : ''
   const lines = callers.flatMap((proof) => {
     if (proof === 'x509-svid') return ['whoever presents a valid X509-SVID, as the ID in it']
@@ -95,10 +97,10 @@ function callersOf({ accept, callers, agent, uids }: Config['listen'][number], t
       return [`whoever presents a valid service-account token, as spiffe://${trustDomain}/ns/…/sa/…${confirmed}`]
     if (proof === 'run-token') return ['commands that postern exec starts']
     return [
+      ...Object.entries(containers ?? {}).map(([container, id]) => `processes in container ${container}, as ${id}`),
+      ...Object.entries(executables ?? {}).map(([path, id]) => `processes of ${path}, as ${id}`),
       ...Object.entries(uids ?? {}).map(([uid, id]) => `processes of user ${uid}, as ${id}`),
-      ...(agent === undefined
-        ? []
-        : [`${uids === undefined ? 'any process' : 'any other process'} on this machine, as ${agent}`]),
+      ...(agent === undefined ? [] : [`any ${noneNamed ? '' : 'other '}process on this machine, as ${agent}`]),
     ]
   })
   return lines.length === 0 ? ['nobody'] : lines

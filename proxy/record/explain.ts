@@ -69,6 +69,7 @@ function who(record: AuditRecord): string | undefined {
     caller.uid === undefined ? '' : `uid ${caller.uid}`,
     caller.pid === undefined ? '' : `pid ${caller.pid}`,
     caller.executable ?? '',
+    caller.container === undefined ? '' : `container ${caller.container.slice(0, 12)}`,
     caller.pod === undefined ? '' : `pod ${caller.pod.name}`,
   ].filter((fact) => fact !== '')
   const proof = caller.proofs.length === 0 ? '' : `, proved by ${list(caller.proofs)}`

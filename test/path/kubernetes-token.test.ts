@@ -1,5 +1,6 @@
 // A pod that proves itself by its service-account token, against a cluster's key server on loopback: rotation, lies, silence.
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { parseSpiffeId } from '../../certs/spiffe-id.ts'
 import { openGate, type TestGate } from '../support/gate.ts'
 import { publicJwk, signJwt } from '../support/jwt.ts'
 import { makeKey } from '../support/pki.ts'
@@ -44,12 +45,14 @@ function start(
 kubernetes: { issuer: "${issuer}", keys: ${keys} }
 listen:
   - { name: pods, address: "127.0.0.1:0", accept: https-proxy, callers: [kubernetes-token] }
+  - { name: both, address: "127.0.0.1:0", accept: https-proxy, callers: [jwt-svid, kubernetes-token] }
   - { name: beside, address: "127.0.0.1:0", accept: http-proxy, callers: [kubernetes-token], uids: { "${uid}": ${worker} } }
 resolve: { api.example: [127.0.0.1], cluster.example: [127.0.0.1] }
 destinations:
   api: { hosts: [api.example], ports: [${upstream.port}], addresses: [127.0.0.0/8], ca: [ca.pem] }
 rules:
   - { name: reads, allow: { agents: ["spiffe://acme.example/ns/agents/*"], to: api, methods: [GET] }, proof: [kubernetes-token] }
+  - { name: reads-too, allow: { agents: ["spiffe://acme.example/workload"], to: api, methods: [GET] }, proof: [jwt-svid] }
 `,
     { files: { 'ca.pem': upstream.ca, 'cluster.pem': cluster.ca, 'jwks.json': oldSet } },
   )
@@ -73,7 +76,7 @@ function token(kid: 'old' | 'new', more: object = {}): string {
 async function call(listener: string, presented: string): Promise<unknown> {
   const authority = `api.example:${upstream.port}`
   const to = { host: '127.0.0.1', port: gate.port(listener) }
-  await using client = await WireClient.open(to, listener === 'pods' ? { rejectUnauthorized: false } : undefined)
+  await using client = await WireClient.open(to, listener === 'beside' ? undefined : { rejectUnauthorized: false })
   const connected = await client.tunnel(authority, `Proxy-Authorization: Bearer ${presented}`)
   if (connected.status !== 200) return JSON.parse(connected.text).reason
   await client.secure({ ca: gate.gate.caPem, servername: 'api.example' })
@@ -92,6 +95,21 @@ describe('a service-account token', () => {
     expect(await call('pods', token('old', { aud: [issuer] }))).toBe('kubernetes_token_wrong_audience')
     expect(await call('pods', token('old'))).toBe(200)
     expect(asked).toBe(1)
+  })
+
+  it('is told from a JWT-SVID where a listener accepts both, and each is verified by its own kind alone', async () => {
+    const svid = await gate.gate.authority?.issueJwt(parseSpiffeId('spiffe://acme.example/workload'), [
+      'spiffe://acme.example/egress',
+    ])
+    expect(await call('both', svid ?? '')).toBe(200)
+    expect(await call('both', token('old'))).toBe(200)
+    expect(await call('both', token('old', { aud: [issuer] }))).toBe('kubernetes_token_wrong_audience')
+    expect(await call('both', token('old', { iss: 'https://evil.example' }))).toBe('kubernetes_token_wrong_issuer')
+    // Signed by the cluster and naming a workload: the cluster has no say about those.
+    expect(await call('both', token('old', { sub: 'spiffe://acme.example/workload' }))).toBe('jwt_svid_unknown_key')
+    expect(await call('both', token('old', { sub: 'somebody' }))).toBe('jwt_svid_bad_id')
+    expect(await call('both', `${svid?.slice(0, -4)}AAAA`)).toBe('jwt_svid_bad_signature')
+    expect(await call('both', 'nonsense')).toBe('jwt_svid_malformed')
   })
 
   it('stands in the record by its account and pod, and never itself', async () => {

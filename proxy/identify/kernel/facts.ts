@@ -2,6 +2,7 @@
 import { readFileSync, readlinkSync } from 'node:fs'
 import { nativeCalls } from './native.ts'
 import { ownerInTable, tablesFor } from './proc-net.ts'
+import { type ProcessFacts, processFacts } from './process.ts'
 import { ProcessTree } from './process-tree.ts'
 import { diagnosisAnswer, diagnosisRequest, type SocketOwner } from './sock-diag.ts'
 import type { TcpEnds } from './tcp-ends.ts'
@@ -17,6 +18,8 @@ export interface KernelFacts {
   descends(pid: number, root: number): boolean
   /** Path of what a process executes. */
   executable(pid: number): string | undefined
+  /** What a process is; undefined when it is gone, or its number another's by the time that all was read. */
+  process(pid: number): ProcessFacts | undefined
 }
 
 /**
@@ -50,6 +53,7 @@ export function kernelFacts(reaper?: number): KernelFacts {
         return undefined
       }
     },
+    process: (pid) => (limit === undefined ? processFacts(pid) : undefined),
   }
 }
 

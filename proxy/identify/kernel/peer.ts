@@ -1,11 +1,19 @@
 // What the kernel says of the peer on a UNIX socket. The listener asks when it accepts, while it still holds the socket.
 import type { Socket } from 'node:net'
 import { nativeCalls, type PeerCredentials } from './native.ts'
+import { readStat } from './process-stat.ts'
 
 /** Pid, uid and gid of the peer when it connected; undefined for TCP, a socket already closed, or where they cannot be had. */
 export function peerCredentials(socket: Socket): PeerCredentials | undefined {
   const fd = descriptor(socket)
   return fd === undefined ? undefined : nativeCalls()?.peerCredentials(fd)
+}
+
+/** The same, and when the process began: asked at once, so that whoever gets its number later is not taken for it. */
+export function peerProcess(socket: Socket): (PeerCredentials & { readonly start?: number }) | undefined {
+  const peer = peerCredentials(socket)
+  const start = peer === undefined || peer.pid === 0 ? undefined : readStat(peer.pid)?.start
+  return peer === undefined || start === undefined ? peer : { ...peer, start }
 }
 
 /** The uid of the peer on a UNIX socket. Undefined means that nothing is known, so that nothing may be granted. */

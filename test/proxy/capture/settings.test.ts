@@ -114,11 +114,6 @@ describe('a listener that contradicts itself', () => {
       'uids: has no effect unless callers include kernel',
     ],
     [
-      'with two kinds of token in one header',
-      { ...mesh, callers: ['jwt-svid', 'kubernetes-token'] },
-      'callers: jwt-svid and kubernetes-token come in the same header; give each a listener',
-    ],
-    [
       'with an agent that nothing proves',
       { ...local, callers: [] },
       'agent: has no effect unless callers include kernel',
@@ -127,6 +122,29 @@ describe('a listener that contradicts itself', () => {
       'with users that nothing proves',
       { ...mesh, uids: { 1000: 'spiffe://acme.example/a' } },
       'uids: has no effect unless callers include kernel',
+    ],
+    [
+      'with programs that nothing proves',
+      { ...mesh, executables: { '/bin/a': 'spiffe://acme.example/a' } },
+      'executables: has no effect unless callers include kernel',
+    ],
+    [
+      'with a program that has no whole path',
+      { ...local, executables: { 'bin/a': 'spiffe://acme.example/a' } },
+      'executables.bin/a: Invalid key in record',
+    ],
+    [
+      'with a container that hardly has an id',
+      { ...local, containers: { '0123456789a': 'spiffe://acme.example/a' } },
+      'containers.0123456789a: Invalid key in record',
+    ],
+    [
+      'with a container that is two agents',
+      {
+        ...local,
+        containers: { '0123456789ab': 'spiffe://acme.example/a', '0123456789abc': 'spiffe://acme.example/b' },
+      },
+      'containers.0123456789abc: another entry is the beginning of this one',
     ],
     ['with a proof twice', { ...mesh, callers: ['x509-svid', 'x509-svid'] }, 'callers: a proof stands twice'],
     [

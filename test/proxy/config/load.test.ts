@@ -409,6 +409,23 @@ describe('what does not fit together', () => {
     expect(await wrong(from, to)).toEqual([problem])
   })
 
+  it('programs and containers here that are of elsewhere', async () => {
+    const text = `version: 1
+trustDomain: acme.example
+listen:
+  - name: local
+    address: 127.0.0.1:15001
+    accept: http-proxy
+    callers: [kernel]
+    executables: { /bin/agent: spiffe://other.example/a }
+    containers: { 0123456789ab: spiffe://other.example/b }
+`
+    expect(await problems(text, {})).toEqual([
+      'spiffe://other.example/a › listen[0].executables."/bin/agent": an agent on this machine is of our own trust domain; expected spiffe://acme.example/…',
+      'spiffe://other.example/b › listen[0].containers.0123456789ab: an agent on this machine is of our own trust domain; expected spiffe://acme.example/…',
+    ])
+  })
+
   it('destinations that ask for an identity that the proxy does not have', async () => {
     const text = `version: 1
 trustDomain: acme.example

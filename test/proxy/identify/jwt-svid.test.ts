@@ -37,7 +37,10 @@ function connection(header: string | undefined, more: Partial<Connection> = {}):
 
 /** The kernel as it is told of a UNIX peer: the attestor proper, on facts of a test. */
 function kernelOf(uids: ReadonlyMap<number, SpiffeId>): KernelAttestor {
-  return new KernelAttestor(uids, { socketOwner: () => undefined, executable: () => undefined })
+  return new KernelAttestor(
+    { uids },
+    { socketOwner: () => undefined, holderOf: () => undefined, process: () => undefined },
+  )
 }
 
 async function attest(from: Connection, kernel?: KernelAttestor): Promise<Caller | string | undefined> {
