@@ -140,6 +140,13 @@ credentials:
   durability: intent
   fingerprintKey: "\${file:secrets/fingerprint-key}"
 `,
+  stop: `stop:
+  file: /var/lib/postern/stops.jsonl
+  feed:
+    url: https://stops.acme.example/feed
+    issuer: https://stops.acme.example
+    jwks: https://stops.acme.example/jwks
+`,
   exec: `exec: { agent: spiffe://acme.example/coder }
 `,
 }

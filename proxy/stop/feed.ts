@@ -102,6 +102,7 @@ export class StopFeed {
       if (!this.#closed) this.#accept(next)
       if (this.#unsaved) await this.#save()
     } catch (cause) {
+      if (this.#closed) return
       onProblem(new Error(`the feed of stops: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }))
     }
     this.#age()

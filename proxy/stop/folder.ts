@@ -7,6 +7,7 @@ const lookAgain = 1_000
 /** Calls `look` after each change and now and then without one, never twice at the same time. */
 export class Folder {
   readonly #path: string
+  readonly #file: string | undefined
   readonly #look: () => Promise<void>
   readonly #poll: NodeJS.Timeout
   #watcher: FSWatcher | undefined
@@ -14,9 +15,13 @@ export class Folder {
   #again = false
   #closed = false
 
-  /** @param look does not reject */
-  constructor(path: string, look: () => Promise<void>) {
+  /**
+   * @param look does not reject
+   * @param file the only one in it that is of interest, where there is only one
+   */
+  constructor(path: string, look: () => Promise<void>, file?: string) {
     this.#path = path
+    this.#file = file
     this.#look = look
     this.#watch()
     this.#poll = setInterval(() => {
@@ -35,7 +40,9 @@ export class Folder {
   #watch(): void {
     if (this.#watcher !== undefined) return
     try {
-      const watcher = watch(this.#path, { persistent: false }, () => this.#notice())
+      const watcher = watch(this.#path, { persistent: false }, (_event, name) => {
+        if (this.#file === undefined || name === null || name === this.#file) this.#notice()
+      })
       this.#watcher = watcher
       watcher.on('error', () => {
         watcher.close()

@@ -10,8 +10,11 @@ import { checkCommand } from '../../cli/check.ts'
 import { demoCommand } from '../../cli/demo.ts'
 import { execCommand } from '../../cli/exec.ts'
 import { identityCommand } from '../../cli/identity.ts'
+import { killCommand } from '../../cli/kill.ts'
+import { killsCommand } from '../../cli/kills.ts'
 import { logsCommand } from '../../cli/logs.ts'
 import { policyCommand } from '../../cli/policy.ts'
+import { reviveCommand } from '../../cli/revive.ts'
 import { runCommand } from '../../cli/run.ts'
 import { statusCommand } from '../../cli/status.ts'
 import { whyCommand } from '../../cli/why.ts'
@@ -68,6 +71,9 @@ describe('the commands', () => {
     logsCommand(),
     whyCommand(),
     statusCommand(),
+    killCommand(),
+    reviveCommand(),
+    killsCommand(),
     identityCommand(),
     demoCommand(),
   ]
