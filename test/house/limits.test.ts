@@ -7,6 +7,7 @@ import { maxLength as longestCertificate } from '../../certs/x509/certificate.ts
 import { maxLength as longestExpression } from '../../policy/expression.ts'
 import { maxBuckets } from '../../policy/limits.ts'
 import { maxPairs } from '../../policy/query.ts'
+import { longestReason } from '../../policy/stop/stop.ts'
 import { bodyPatience } from '../../proxy/capture/body.ts'
 import { largestHello } from '../../proxy/capture/client-hello.ts'
 import { limits } from '../../proxy/capture/listener.ts'
@@ -21,6 +22,7 @@ import { mostMinted } from '../../proxy/obtain/manager.ts'
 import { largestAnswer } from '../../proxy/obtain/oauth2/json-call.ts'
 import { largestOutput } from '../../proxy/obtain/run-command.ts'
 import { largestFile } from '../../proxy/obtain/small-file.ts'
+import { largestBody } from '../../proxy/record/admin-answers.ts'
 import { longestPath, longestText } from '../../proxy/record/line.ts'
 import { writerLimits } from '../../proxy/record/line-writer.ts'
 import { mostKeys } from '../../proxy/record/query-keys.ts'
@@ -29,6 +31,8 @@ import { ampleBytes, ampleRatio, mostCodings } from '../../proxy/redact/decode.t
 import { shortestSecret } from '../../proxy/redact/encodings.ts'
 import { mostDue } from '../../proxy/redact/websocket.ts'
 import { reasons } from '../../proxy/refusal.ts'
+import { largestOrder } from '../../proxy/stop/drop.ts'
+import { largestFeed } from '../../proxy/stop/feed-document.ts'
 
 const page = readFileSync(new URL('../../docs/limits.md', import.meta.url), 'utf8')
 /** First cell of a row → second. */
@@ -78,6 +82,10 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['Characters of a path in a record', grouped(longestPath)],
   ['Characters of any other text in a record', grouped(longestText)],
   ['Series of a metric', grouped(mostSeries)],
+  ['Body on the admin socket', grouped(largestBody)],
+  ['File of the folder of stops', grouped(largestOrder)],
+  ['Feed of stops', grouped(largestFeed)],
+  ['Characters of a reason to stop', grouped(longestReason)],
   ['File', grouped(maxBytes)],
   ['Values in it, aliases counted as often as they are used', grouped(maxValues)],
   ['Depth of nesting', grouped(maxDepth)],
