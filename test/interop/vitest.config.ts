@@ -1,0 +1,13 @@
+// Tries against programs of others that are built first: npm run interop:spire. They are no part of the normal suite.
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/interop/*.interop.ts'],
+    globalSetup: ['test/interop/build.ts'],
+    pool: 'forks',
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    testTimeout: 60_000,
+    hookTimeout: 90_000,
+  },
+})
