@@ -12,6 +12,7 @@ import { ownPorts } from '../proxy/forward/own.ts'
 import { createResolver } from '../proxy/forward/resolver.ts'
 import type { Attestor } from '../proxy/identify/attestor.ts'
 import { peerUid } from '../proxy/identify/kernel/peer.ts'
+import { verifyUserToken } from '../proxy/identify/user-token.ts'
 import { OpenExchanges } from '../proxy/open-exchanges.ts'
 import { admit, handle, judge, record, tunnel } from '../proxy/pipeline.ts'
 import { adminServer } from '../proxy/record/admin.ts'
@@ -22,7 +23,6 @@ import { healthServer } from '../proxy/record/health.ts'
 import { observer, posternMetrics } from '../proxy/record/metrics.ts'
 import { processMetrics } from '../proxy/record/process-metrics.ts'
 import { Readiness } from '../proxy/record/readiness.ts'
-import { Refusal } from '../proxy/refusal.ts'
 import { version } from './version.ts'
 import { attestorsOf } from './wire/attestors.ts'
 import { openDelegation } from './wire/delegation.ts'
@@ -32,9 +32,10 @@ import { followIdentity } from './wire/identity.ts'
 import { openCluster } from './wire/kubernetes.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openRecords } from './wire/records.ts'
-import { openStops } from './wire/stops.ts'
+import { openStops, stopFile } from './wire/stops.ts'
 import { hasOwn, LateSource } from './wire/trail.ts'
 import { leaveTrust } from './wire/trust.ts'
+import { openUsers } from './wire/users.ts'
 import { Ways } from './wire/ways.ts'
 import { workloadPeers } from './wire/workload-peer.ts'
 
@@ -196,14 +197,20 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     })
   closing.push(() => cluster?.close())
   const exchanges = new OpenExchanges()
+  /** What stops end; there is something to end as soon as there are listeners. */
   let review = (): number => 0
+  let dropStopped = (): void => {}
   const journal = eventJournal({ sink, settings: config.records, now, newId: requestId })
   const stops = await openStops(config.stop, {
     adminSocket: socket,
     resolve: createResolver(() => config.resolve),
     isOwn,
     now,
-    onChange: () => ({ cut: review() }),
+    onChange() {
+      const cut = review()
+      dropStopped()
+      return { cut }
+    },
     onOrder(stop, by) {
       log.warn({ stop, by }, 'stopped')
       void journal.recordStop(stopRecord('stop.ordered', stop, by))
@@ -226,14 +233,19 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   metrics.stopsActive.from(() => stops.list.size)
   metrics.stopsUnwritten.from(() => stops.unwritten)
   metrics.stopFeedStale.from(() => (config.stop.feed === undefined ? undefined : stops.stale ? 1 : 0))
+  const users = openUsers(config.users, {
+    resolve: createResolver(() => inForce.resolve),
+    isOwn,
+    now,
+    onProblem: (problem) => log.warn({ err: problem }, 'the keys of a sign-in server cannot be read'),
+  })
+  closing.push(() => users.close())
   const delegation = openDelegation({
     trustDomain: config.trustDomain,
     settings: () => inForce.delegation,
     federated: () => [...(trusted?.federated.keys() ?? [])],
     stops,
-    verifyUser: async () => {
-      throw new Refusal('delegation_not_granted', { detail: 'no issuer of user tokens is configured' })
-    },
+    verifyUser: (token, at) => verifyUserToken(token, users.issuers, at),
     record: handoffRecorder(journal),
     revoke: (jti, reason, until) => stops.takeBack(jti, reason, Math.max(1, until - now()), 'the agent'),
     now,
@@ -259,9 +271,13 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     onCredential: ({ provider, result }) => {
       if (result !== 'hit') metrics.credentialRequests.add(1, provider, result)
     },
+    onRevocation: (event) => log.info(event, 'a token of somebody who was stopped is taken back'),
+    revocationFile: stopFile(config.stop, socket)?.replace(/(\.jsonl)?$/, '.revocations'),
+    onProblem: (problem) => log.error({ err: problem }, 'tokens that are to be taken back cannot be kept'),
     onError: (error) => log.error({ err: error }, 'a record could not be made'),
   })
   closing.push(() => ways.close())
+  dropStopped = () => ways.dropStopped()
   review = () => exchanges.review((reached) => judge(reached, ways.current, now()))
   // What passes with time (an expiry, a condition on the hour) has no event of its own.
   const looking = setInterval(review, reviewEvery)

@@ -16,6 +16,7 @@ import { type Catalogue, createPlacements, type StandIn } from '../../proxy/inje
 import { type CredentialEvent, CredentialManager } from '../../proxy/obtain/manager.ts'
 import { type ConfiguredCredential, configureCredentials } from '../../proxy/obtain/providers.ts'
 import { readReference } from '../../proxy/obtain/reference.ts'
+import type { RevocationEvent } from '../../proxy/obtain/revocations.ts'
 import { readSmallFile } from '../../proxy/obtain/small-file.ts'
 import type { Surroundings as ProviderSurroundings } from '../../proxy/obtain/surroundings.ts'
 import type { OpenExchanges } from '../../proxy/open-exchanges.ts'
@@ -42,6 +43,10 @@ export interface WaySurroundings {
   readonly fingerprint: (secret: Secret) => string
   readonly observe: (record: AuditRecord) => void
   readonly onCredential: (event: CredentialEvent) => void
+  readonly onRevocation: (event: RevocationEvent) => void
+  /** Where tokens that are still to be taken back outlive the process; undefined: nowhere. */
+  readonly revocationFile: string | undefined
+  readonly onProblem: (problem: Error) => void
   readonly onError: (error: unknown) => void
 }
 
@@ -69,6 +74,9 @@ export class Ways {
     this.#manager = new CredentialManager(this.#made.credentials, {
       clock: surroundings.now,
       onEvent: surroundings.onCredential,
+      onRevocation: surroundings.onRevocation,
+      onProblem: surroundings.onProblem,
+      ...(surroundings.revocationFile === undefined ? {} : { revocationFile: surroundings.revocationFile }),
     })
     this.#current = this.#wayOf(this.#made)
   }
@@ -83,6 +91,12 @@ export class Ways {
 
   get policyVersion(): string {
     return this.#made.policy.version
+  }
+
+  /** Forgets the credentials of those who are stopped, and takes back at their source what was made for them. */
+  dropStopped(): void {
+    const { stops, now } = this.#surroundings
+    this.#manager.drop((subject) => stops.find(subject, now()) !== undefined)
   }
 
   /** @throws when it cannot be used; the one before stays */
