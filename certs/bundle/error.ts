@@ -15,6 +15,7 @@ export type BundleFault =
   | 'bundle_bad_sequence'
   | 'bundle_bad_refresh_hint'
   | 'bundle_no_trust_domains'
+  | 'bundle_no_trust_domain'
   | 'bundle_bad_trust_domain'
   | 'bundle_older'
 

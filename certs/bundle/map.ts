@@ -2,14 +2,15 @@
 import { parseTrustDomain, SpiffeIdError, type TrustDomain } from '../spiffe-id.ts'
 import { type BundleDocument, documentOf } from './document.ts'
 import { BundleError } from './error.ts'
-import { isObject, readObject } from './members.ts'
+import type { JsonObject } from './json.ts'
+import { isObject } from './members.ts'
 
 /**
  * A trust domain that stands twice makes the whole document invalid, as does one bundle that is.
  * @throws BundleError
  */
-export function readBundleMap(text: string): ReadonlyMap<TrustDomain, BundleDocument> {
-  const domains = readObject(text).get('trust_domains')
+export function mapOf(map: JsonObject): ReadonlyMap<TrustDomain, BundleDocument> {
+  const domains = map.get('trust_domains')
   if (!isObject(domains)) throw new BundleError('bundle_no_trust_domains', 'it has no map of trust domains')
   const bundles = new Map<TrustDomain, BundleDocument>()
   for (const [name, bundle] of domains) {

@@ -1,5 +1,6 @@
 // A bundle endpoint of a federated trust domain, by either profile of SPIFFE Federation §5.2: asked over the same guard as every request.
 import { setTimeout as sleep } from 'node:timers/promises'
+import { longestBundle } from '../../certs/bundle/members.ts'
 import { EndpointTrust } from '../../certs/federation/endpoint-trust.ts'
 import type { BundleFeed } from '../../certs/federation/feed.ts'
 import { FileFeed } from '../../certs/federation/file-feed.ts'
@@ -30,7 +31,9 @@ export interface EndpointSurroundings {
 type EndpointSettings = Extract<FederationSettings, { readonly url: string }>
 
 /** Of one answer: bytes, and redirects on the way to it. Where a redirect leads is forgotten afterwards (§5.2.1). */
-const bounds = { largest: 1024 * 1024, redirects: 5 }
+const bounds = { largest: longestBundle, redirects: 5 }
+/** Milliseconds for one answer, redirects included. */
+export const answerWithin = 10_000
 
 /** Resolves after so many milliseconds, or when the signal is aborted. */
 export const pause = (milliseconds: number, signal: AbortSignal) =>
@@ -41,7 +44,7 @@ export function endpointFeed(
   settings: EndpointSettings,
   surroundings: EndpointSurroundings,
 ): BundleFeed {
-  const { resolve, isOwn, now, patience = 10_000, onChange, onTaken, onProblem } = surroundings
+  const { resolve, isOwn, now, patience = answerWithin, onChange, onTaken, onProblem } = surroundings
   const { url, addresses, refresh } = settings
   const proof = proofOf(trustDomain, settings, () => feed.bundle, surroundings)
   const dispatcher = guardedDispatcher({ addresses, patience, ca: proof.ca, checkPeer: proof.check }, resolve, isOwn)

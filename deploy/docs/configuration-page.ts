@@ -74,8 +74,8 @@ function section(name: string, node: Node): string {
     ...(example === undefined ? [] : [`\`\`\`yaml\n${example}\`\`\`\n`]),
   ].join('\n')
   if (text !== undefined) return `${head}\n${text}\n`
-  if (node.oneOf === undefined) return `${head}\n${table(rowsOf(node, leading(node)))}`
-  return [head, ...node.oneOf.map((form) => table(rowsOf(form, '')))].join('\n')
+  const forms = node.oneOf ?? inside(node).oneOf ?? [node]
+  return [head, ...forms.map((form) => table(rowsOf(form, leading(node))))].join('\n')
 }
 
 /** How the keys of an entry begin: a list has entries without names, a map has some. */

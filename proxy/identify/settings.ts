@@ -98,7 +98,9 @@ const httpsSpiffe = z.strictObject({
 
 const bundleFile = z.strictObject({
   source: z.literal('file').describe('A file that something else keeps current. It is watched.'),
-  path: filePath.describe('Roots in PEM, or a SPIFFE bundle document, which can have keys for JWT-SVIDs too.'),
+  path: filePath.describe(
+    'Roots in PEM, a SPIFFE bundle document, which can have keys for JWT-SVIDs too, or a map of such documents by trust domain.',
+  ),
 })
 
 const fromWorkloadApi = z.strictObject({

@@ -6,7 +6,8 @@ import { describe, expect, test } from 'vitest'
 import { readBundleDocument } from '../../../certs/bundle/document.ts'
 import { BundleError } from '../../../certs/bundle/error.ts'
 import { readBundleFile } from '../../../certs/bundle/file.ts'
-import { readBundleMap } from '../../../certs/bundle/map.ts'
+import { mapOf } from '../../../certs/bundle/map.ts'
+import { readObject } from '../../../certs/bundle/members.ts'
 import { readKeySet } from '../../../certs/bundle/signing-keys.ts'
 import { parseTrustDomain } from '../../../certs/spiffe-id.ts'
 import { makeAuthority, makeKey } from '../../support/pki.ts'
@@ -136,6 +137,8 @@ describe('a bundle document', () => {
   })
 })
 
+const readBundleMap = (text: string) => mapOf(readObject(text))
+
 describe('a bundle map', () => {
   const map = (text: string) => fault(() => readBundleMap(text))
 
@@ -170,6 +173,12 @@ describe('a bundle map', () => {
 })
 
 describe('a bundle file', () => {
+  test('may be a map, of which the bundle of the one domain is taken', () => {
+    const map = (name: string) => JSON.stringify({ trust_domains: { [name]: { keys: [rootKey] } } })
+    expect(readBundleFile(domain, map('b.example')).x509Authorities).toEqual([Buffer.from(root.certificate)])
+    expect(fault(() => readBundleFile(domain, map('c.example')))).toBe('bundle_no_trust_domain')
+  })
+
   test('is PEM, or a document with keys for tokens', () => {
     expect(readBundleFile(domain, root.pem)).toEqual({
       trustDomain: domain,
