@@ -41,9 +41,11 @@ identity: { source: files, certificate: svid.pem, key: svid_key.pem }
     - issuer: https://login.acme.example
       audience: postern
       principal: email
+      prefix: "acme:"
       keys: { url: https://login.acme.example/jwks }
     - issuer: https://tokens.acme.example
       audience: https://postern.acme.example
+      prefix: "desk:"
       tokens: [access-token, id-jag]
       keys: { file: keys/tokens.json }
       algorithms: [ES256]

@@ -16,6 +16,8 @@ export interface UserIssuer {
   readonly tokens: readonly UserTokenKind[]
   /** The claim that says who the user is. */
   readonly principal: string
+  /** Put before it. */
+  readonly prefix: string
   readonly algorithms: readonly string[]
   /** Milliseconds since it was issued. */
   readonly maxAge: number
@@ -25,6 +27,7 @@ export interface UserIssuer {
 export type UserIssuers = ReadonlyMap<string, UserIssuer>
 
 export interface VerifiedUser {
+  /** No user of another issuer has the same. */
   readonly id: string
   readonly issuer: string
   readonly kind: UserTokenKind
@@ -69,7 +72,7 @@ export async function verifyUserToken(token: Secret, issuers: UserIssuers, now: 
   const expiresAt = checkTime(claims, pinned.maxAge, now)
   // 4. What its kind must say, and who the user is.
   checkKind(kind, claims, pinned.audience)
-  return { id: principalOf(claims, pinned.principal), issuer, kind, claims, expiresAt, token }
+  return { id: pinned.prefix + principalOf(claims, pinned.principal), issuer, kind, claims, expiresAt, token }
 }
 
 /** A token that others may use too could have been taken from them. */

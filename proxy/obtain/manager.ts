@@ -257,7 +257,11 @@ function subjectsOf(credential: string, destinations: readonly string[], need: N
     need === undefined
       ? { agents: [], principal: { kind: 'nobody', id: '' }, txn: undefined, delegations: [] }
       : {
-          agents: [need.caller.id, ...need.chain.hops.map(({ id }) => id)],
+          agents: [
+            need.caller.id,
+            ...(need.caller.attested === undefined ? [] : [need.caller.attested]),
+            ...need.chain.hops.map(({ id }) => id),
+          ],
           principal: need.principal,
           txn: need.chain.txn,
           delegations: need.chain.hops.flatMap(({ jti }) => jti ?? []),

@@ -42,6 +42,11 @@ export function posternMetrics(build: { readonly version: string; readonly node:
     cacheMisses: counter('postern_credential_cache_misses_total', 'Credentials that had to be obtained.', [
       'credential',
     ]),
+    credentialRevocations: counter(
+      'postern_credential_revocations_total',
+      'Attempts to take back what was made for those who were stopped, by credential and result (revoked, failed, abandoned).',
+      ['credential', 'result'],
+    ),
     credentialExpiry: gauge(
       'postern_credential_expiry_seconds',
       'Seconds that the credential used last was valid for at that time.',

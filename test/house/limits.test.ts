@@ -17,9 +17,11 @@ import { maxBytes } from '../../proxy/config/load.ts'
 import { mostWaiting } from '../../proxy/forward/answer.ts'
 import { largestAnswerHead } from '../../proxy/forward/dispatcher.ts'
 import { destinationSchema } from '../../proxy/forward/settings.ts'
+import { longestUserToken } from '../../proxy/identify/user-token/jwt.ts'
 import { longestSecret } from '../../proxy/obtain/make-secret.ts'
 import { mostMinted } from '../../proxy/obtain/manager.ts'
 import { largestAnswer } from '../../proxy/obtain/oauth2/json-call.ts'
+import { mostRevocations } from '../../proxy/obtain/revocations.ts'
 import { largestOutput } from '../../proxy/obtain/run-command.ts'
 import { largestFile } from '../../proxy/obtain/small-file.ts'
 import { largestBody } from '../../proxy/record/admin-answers.ts'
@@ -66,6 +68,8 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['What a command of kind `exec` prints', grouped(largestOutput)],
   ['Answer of a token server', grouped(largestAnswer)],
   ['Tokens remembered in order to be taken back', grouped(mostMinted)],
+  ['Tokens of those who were stopped that are still to be taken back', grouped(mostRevocations)],
+  ['Characters of a user’s token', grouped(longestUserToken)],
   ['Head of an answer', grouped(largestAnswerHead)],
   ['Bytes of an answer that wait for the agent', grouped(mostWaiting)],
   ['Connecting, TLS included', `\`timeouts.connect\`, ${seconds(timeouts.connect)}`],

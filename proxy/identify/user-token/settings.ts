@@ -27,6 +27,13 @@ const issuerSchema = z.strictObject({
     .regex(/^[A-Za-z0-9_:./-]{1,100}$/, 'the name of a claim')
     .default('sub')
     .describe('The claim that says who the user is. `email` counts unless the issuer says that it is not verified.'),
+  prefix: z
+    .string()
+    .regex(/^[!-~]{0,100}$/, 'visible ASCII characters')
+    .default('')
+    .describe(
+      'Put before what the claim says, such as `partner:`. Needed where there are several issuers: a user of one must never be taken for that of another.',
+    ),
   algorithms: z
     .array(z.enum(algorithms))
     .min(1)
@@ -50,6 +57,13 @@ export const usersSchema = z.strictObject({
           context.addIssue({ code: 'custom', path: [index, 'issuer'], message: 'another entry has this issuer' })
         seen.add(issuer)
       }
+      for (const [index, { prefix }] of issuers.entries())
+        if (issuers.some((other, at) => at !== index && other.prefix.startsWith(prefix)))
+          context.addIssue({
+            code: 'custom',
+            path: [index, 'prefix'],
+            message: 'users of several issuers need prefixes of which none begins another',
+          })
     })
     .describe('The servers that users sign in to. A token of any other is worth nothing.'),
 })

@@ -68,11 +68,12 @@ function settings(more: Json = {}) {
       {
         issuer,
         audience,
+        prefix: 'acme:',
         tokens: ['id-token', 'access-token', 'id-jag', 'txn-token'],
         keys: { url: `https://127.0.0.1:${server.port}/jwks`, ca: [server.ca], addresses: ['127.0.0.1/32'] },
         ...more,
       },
-      { issuer: 'https://strict.example', audience, keys: { file: '/none/keys.json' }, principal: 'email' },
+      { issuer: 'https://strict.example', audience, keys: { file: '/none/keys.json' }, prefix: 'strict:' },
     ],
   })
 }
@@ -201,7 +202,7 @@ describe('one kind of token is never taken for another', () => {
   it('and only those kinds are taken that the issuer is configured for', async () => {
     const strict = openUsers(settings({ tokens: ['id-token'] }), surroundings)
     expect(await verified(sign(atJwt, access), strict)).toBe('user_token_invalid')
-    expect(await verified(sign(header, claims), strict)).toMatchObject({ id: 'ada' })
+    expect(await verified(sign(header, claims), strict)).toMatchObject({ id: 'acme:ada' })
     await strict.close()
   })
 })
@@ -227,14 +228,14 @@ describe('a sound token', () => {
     ['of an issuer whose clock is ahead', () => withClaims({ iat: seconds + 30, nbf: seconds + 30 }), {}],
     ['that ends in a second', () => withClaims({ exp: seconds + 1 }), { expiresAt: now + 1_000 }],
   ])('names the user: %s', async (_, token, expected) => {
-    expect(await verified(token())).toMatchObject({ id: 'ada', issuer, claims: { sub: 'ada' }, ...expected })
+    expect(await verified(token())).toMatchObject({ id: 'acme:ada', issuer, claims: { sub: 'ada' }, ...expected })
   })
 
   it('names the user by the claim that is configured', async () => {
     const byEmail = openUsers(settings({ principal: 'email' }), surroundings)
     const token = (more: Json) => verified(withClaims({ email: 'ada@acme.example', ...more }), byEmail)
-    expect(await token({})).toMatchObject({ id: 'ada@acme.example' })
-    expect(await token({ email_verified: true })).toMatchObject({ id: 'ada@acme.example' })
+    expect(await token({})).toMatchObject({ id: 'acme:ada@acme.example' })
+    expect(await token({ email_verified: true })).toMatchObject({ id: 'acme:ada@acme.example' })
     expect(await token({ email_verified: false })).toBe('user_token_invalid')
     expect(await token({ email_verified: 'false' })).toBe('user_token_invalid')
     expect(await token({ email: undefined })).toBe('user_token_invalid')
@@ -299,11 +300,11 @@ describe('the keys', () => {
 
   it('are rotated: the new one counts at once, the old one no longer', async () => {
     const rotating = openUsers(settings(), surroundings)
-    expect(await verified(sign(header, claims), rotating)).toMatchObject({ id: 'ada' })
+    expect(await verified(sign(header, claims), rotating)).toMatchObject({ id: 'acme:ada' })
     jwks.keys = [publicJwk(other, 'k2')]
     clock += pause
     expect(await verified(signJwt({ ...header, kid: 'k2' }, claims, other.privateKey), rotating)).toMatchObject({
-      id: 'ada',
+      id: 'acme:ada',
     })
     expect(await verified(sign(header, claims), rotating)).toBe('user_token_signature')
     await rotating.close()
@@ -350,7 +351,7 @@ describe('the keys', () => {
     const file = join(folder, 'keys.json')
     await writeFile(file, JSON.stringify({ keys: defaultKeys() }))
     const local = openUsers(settings({ keys: { file } }), surroundings)
-    expect(await verified(sign(header, claims), local)).toMatchObject({ id: 'ada' })
+    expect(await verified(sign(header, claims), local)).toMatchObject({ id: 'acme:ada' })
     await local.close()
     await rm(folder, { recursive: true })
   })
@@ -380,8 +381,13 @@ describe('the settings', () => {
     ['without issuers', { issuers: [] }, 'expected array to have >=1'],
     [
       'with an issuer twice',
-      { issuers: [1, 2].map(() => ({ issuer, audience, keys })) },
+      { issuers: ['a:', 'b:'].map((prefix) => ({ issuer, audience, keys, prefix })) },
       'another entry has this issuer',
+    ],
+    [
+      'whose users could be taken for those of another',
+      { issuers: ['', 'partner:'].map((prefix) => ({ issuer: `https://${prefix}a`, audience, keys, prefix })) },
+      'need prefixes of which none begins another',
     ],
     ['without an audience', { issuers: [{ issuer, keys }] }, 'expected string'],
     ['with HMAC', { issuers: [{ issuer, audience, keys, algorithms: ['HS256'] }] }, 'expected one of'],
