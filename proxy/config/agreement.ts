@@ -15,6 +15,7 @@ export function disagreements(data: unknown): Mistake[] {
     ...sharedHosts(data),
     ...foreignAgents(data),
     ...missingIdentity(data),
+    ...untrustedHosts(data),
     ...missingCluster(data),
     ...sharedVariables(data),
   ]
@@ -150,6 +151,20 @@ function missingIdentity(data: unknown): Mistake[] {
       message: 'the host is verified against the bundles of `identity`, which is missing',
     })),
   ]
+}
+
+/** A host of a domain whose bundle nobody names could never prove who it is. */
+function untrustedHosts(data: unknown): Mistake[] {
+  const own = trustDomain.safeParse(member(data, 'trustDomain'))
+  if (!own.success || member(data, 'identity') === undefined) return []
+  const bundles = [member(member(data, 'identity'), 'bundles'), member(data, 'federation')]
+  const trusted = new Set([own.data, ...bundles.flatMap((named) => entriesOf(named).map(([domain]) => domain))])
+  return entriesOf(member(data, 'destinations')).flatMap(([name, place]): Mistake[] => {
+    const id = spiffeId.safeParse(member(place, 'spiffeId'))
+    if (!id.success || trusted.has(trustDomainOf(id.data))) return []
+    const message = 'there is no bundle of this trust domain to verify the host by'
+    return [{ path: ['destinations', name, 'spiffeId'], message, expected: 'its trust domain in `federation`' }]
+  })
 }
 
 function missingCluster(data: unknown): Mistake[] {

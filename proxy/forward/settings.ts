@@ -108,7 +108,7 @@ export const destinationSchema = z
     spiffeId: spiffeId
       .optional()
       .describe(
-        'The workload that the host must prove to be, by its X509-SVID and the bundle of its trust domain in `identity`. Neither its name nor any certification authority counts then.',
+        'The workload that the host must prove to be, by its X509-SVID and the bundle of its trust domain, which is of `identity` or `federation`. Neither its name nor any certification authority counts then.',
       ),
     echo: z
       .enum(['redact', 'block', 'trusted-echo'])

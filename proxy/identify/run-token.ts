@@ -48,13 +48,14 @@ export class RunTokenAttestor implements Attestor {
       return { id: agent, proofs: tokens }
     }
     const { uid, pid } = this.#process(connection)
-    const executable = facts.executable(pid)
+    const { executable, container } = facts.process(pid) ?? {}
     return {
       id: agent,
       proofs: ['kernel', ...tokens],
       uid,
       pid,
       ...(executable === undefined ? {} : { executable }),
+      ...(container === undefined ? {} : { container }),
     }
   }
 

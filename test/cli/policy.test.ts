@@ -21,6 +21,9 @@ rules:
     limit: 2/minute per agent
   - name: database
     allow: { agents: [${researcher}], to: db }
+  - name: proven
+    allow: { agents: [${researcher}], to: crm, paths: [/proven] }
+    proof: [jwt-svid, kernel]
 `
 
 const goodCases = `# Cases of the test.
@@ -216,8 +219,25 @@ describe('postern policy explain', () => {
     )
     const explanation = JSON.parse(out)
     expect(explanation.verdict).toMatchObject({ verdict: 'allow', rule: 'read', destination: 'crm' })
-    expect(explanation.rules.map(({ rule }: { rule: string }) => rule)).toEqual(['nobody-deletes', 'read', 'database'])
+    expect(explanation.rules.map(({ rule }: { rule: string }) => rule)).toEqual([
+      'nobody-deletes',
+      'read',
+      'database',
+      'proven',
+    ])
     expect(code).toBe(0)
+  })
+
+  it('says which proofs a rule demands and which are given', async () => {
+    const ask = (...proofs: string[]) =>
+      policy(
+        ...['explain', '--agent', researcher, ...proofs.flatMap((proof) => ['--proof', proof])],
+        'https://api.crm.example/proven',
+      )
+    const { out } = await ask('kernel')
+    expect(out).toContain('nearest rule proven: proof: expected jwt-svid and kernel, found kernel')
+    expect(out).toMatch(/\n {2}- proof +expected jwt-svid and kernel +found kernel\n/)
+    expect((await ask('jwt-svid', 'kernel')).out).toMatch(/^ALLOW {3}proven\n/)
   })
 
   it('explains a tunnel to an opaque destination', async () => {

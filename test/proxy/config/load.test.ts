@@ -426,6 +426,21 @@ listen:
     ])
   })
 
+  it('a host that must prove to be of a trust domain whose bundle nobody names', async () => {
+    const text = (federation: string) => `version: 1
+trustDomain: acme.example
+identity: { source: embedded }
+${federation}destinations:
+  own: { hosts: [own.example], spiffeId: spiffe://acme.example/a }
+  other: { hosts: [other.example], spiffeId: spiffe://other.example/a }
+`
+    expect(await problems(text(''), {})).toEqual([
+      'spiffe://other.example/a › destinations.other.spiffeId: there is no bundle of this trust domain to verify the host by; expected its trust domain in `federation`',
+    ])
+    const named = await load(text('federation: { other.example: { source: file, path: other.pem } }\n'))
+    expect(Object.keys(named.destinations)).toEqual(['own', 'other'])
+  })
+
   it('destinations that ask for an identity that the proxy does not have', async () => {
     const text = `version: 1
 trustDomain: acme.example
