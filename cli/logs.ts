@@ -3,12 +3,14 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { duration } from '../proxy/config/scalars.ts'
 import { filter } from '../proxy/record/filter.ts'
 import type { AuditRecord } from '../proxy/record/line.ts'
+import { ocsfOf } from '../proxy/record/ocsf.ts'
 import { caughtUp, followFile, readFile, readStream } from '../proxy/record/reader.ts'
 import { table } from '../proxy/record/table.ts'
 import { paintFor } from '../proxy/record/terminal-text.ts'
 import { reasons } from '../proxy/refusal.ts'
 import { endWith, usageExit } from './exit.ts'
 import { recordFile } from './record-file.ts'
+import { version } from './version.ts'
 
 interface Options {
   readonly config?: string
@@ -20,6 +22,7 @@ interface Options {
   readonly reason?: string
   readonly since?: number
   readonly json?: true
+  readonly format?: 'table' | 'json' | 'ocsf'
 }
 
 const examples = `
@@ -28,6 +31,7 @@ Examples:
   postern logs -f --outcome refused             what is being refused
   postern logs --agent 'researcher*' --since 10m
   postern logs --host '*.example.com' --json | jq .response.status
+  postern logs -f --format ocsf                 as events of OCSF, one a line, for a SIEM
   kubectl logs my-pod -c postern | postern logs -
 
 The ID in a row is the end of the request's id; postern why ID tells its story.
@@ -50,6 +54,13 @@ export function logsCommand(): Command {
     .option('--reason <reason>', 'reason of refusal (docs/reasons.md)', knownReason)
     .option('--since <time>', 'a duration such as 10m, or a time such as 2026-08-01T12:00Z', pointInTime)
     .option('--json', 'the records as they are, one a line')
+    .addOption(
+      new Option('--format <format>', 'json is the same as --json; ocsf: events for a SIEM').choices([
+        'table',
+        'json',
+        'ocsf',
+      ]),
+    )
     .addHelpText('after', examples)
     .exitOverride(usageExit)
     .action((file: string | undefined, options: Options) => endWith(() => logs(file, options)))
@@ -104,14 +115,21 @@ async function show(
   await print(held ?? [])
 }
 
-function shape({ json }: Options) {
-  if (json === true) return { heading: undefined, line: (record: AuditRecord) => JSON.stringify(record) }
+function shape({ json, format }: Options) {
+  if (format === 'ocsf') return { heading: undefined, line: ocsfLine }
+  if (json === true || format === 'json')
+    return { heading: undefined, line: (record: AuditRecord) => JSON.stringify(record) }
   const { isTTY, columns } = process.stdout
   const { heading, row } = table({
     width: isTTY ? columns : undefined,
     paint: paintFor(isTTY === true, process.env.NO_COLOR),
   })
   return { heading, line: row }
+}
+
+function ocsfLine(record: AuditRecord): string | undefined {
+  const event = ocsfOf(record, version)
+  return event === undefined ? undefined : JSON.stringify(event)
 }
 
 function write(lines: readonly (string | undefined)[]): Promise<void> {

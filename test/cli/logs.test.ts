@@ -166,3 +166,15 @@ test('the help has examples', async () => {
   expect(code).toBe(0)
   expect(out).toContain('postern logs -f --outcome refused')
 })
+
+test('events of OCSF, one a line, are for a SIEM', async () => {
+  const { code, out } = await run(['logs', file, '--format', 'ocsf'], folder)
+  const events = out
+    .trimEnd()
+    .split('\n')
+    .map((each) => JSON.parse(each))
+  expect(code).toBe(0)
+  expect(events.length).toBeGreaterThan(1)
+  for (const event of events)
+    expect(event).toMatchObject({ metadata: { version: '1.8.0' }, class_uid: expect.any(Number) })
+})
