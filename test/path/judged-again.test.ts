@@ -139,7 +139,7 @@ describe('a reload that takes a right away', () => {
     expect(head.status).toBe(101)
     const [socket] = joined
     if (socket === undefined) throw new Error('no connection at the upstream')
-    const upstreamEnd = once(socket.resume(), 'close')
+    const upstreamEnd = once(socket.resume(), 'end')
     await change(configuration('  - { name: no-more, deny: { paths: [/socket] } }\n'))
     await ended(client)
     await upstreamEnd
