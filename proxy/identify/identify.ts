@@ -79,5 +79,15 @@ async function attest(connection: Connection, attestors: readonly Attestor[], si
 function identified(captured: Captured, caller: Caller, delegations: Delegations): Identified {
   const behalf = delegations.of(captured, caller)
   if (behalf !== undefined) return { ...captured, ...behalf }
-  return { ...captured, caller, principal: { kind: 'agent', id: caller.id }, chain: { depth: 0, hops: [] } }
+  const { principal, chain } = own.get(caller) ?? actingForItself(caller)
+  return { ...captured, caller, principal, chain }
+}
+
+/** What a caller is by itself, made once for each. */
+const own = new WeakMap<Caller, Pick<Identified, 'principal' | 'chain'>>()
+
+function actingForItself(caller: Caller): Pick<Identified, 'principal' | 'chain'> {
+  const made = { principal: { kind: 'agent', id: caller.id }, chain: { depth: 0, hops: [] } } as const
+  own.set(caller, made)
+  return made
 }

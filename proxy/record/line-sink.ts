@@ -1,5 +1,6 @@
 // A record as one line of JSON; the sinks for a file and for standard output differ in their target alone.
-import { type AuditRecord, gapOf } from './line.ts'
+import { gapOf } from './line.ts'
+import { lineOf } from './line-text.ts'
 import { type LineTarget, LineWriter, type WriterLimits, writerLimits } from './line-writer.ts'
 import type { RecordSink } from './sink.ts'
 
@@ -55,9 +56,4 @@ export async function lineSink(
     reopen: () => writer.reopen(),
     close: () => writer.close(),
   }
-}
-
-/** The canonical line, without its end: fields in the order of the schema, absent ones left out. */
-export function lineOf(record: AuditRecord): string {
-  return JSON.stringify(record)
 }

@@ -2,10 +2,22 @@
 import type { z } from 'zod'
 import { trustDomainOf } from '../../certs/spiffe-id.ts'
 import type { Shadow } from '../../policy/engine.ts'
-import type { Authorized, Caller, Chain, Connection, FailedConnection, Finding, Outcome, Reached } from '../exchange.ts'
+import type {
+  Authorized,
+  Caller,
+  Chain,
+  Connection,
+  Destination,
+  FailedConnection,
+  Finding,
+  Outcome,
+  Principal,
+  Reached,
+} from '../exchange.ts'
 import type { Lease } from '../obtain/provider.ts'
 import type { Refusal } from '../refusal.ts'
 import type { Secret } from '../secret.ts'
+import { lasting } from './line-text.ts'
 import { queryKeys } from './query-keys.ts'
 import type { auditRecord } from './schema.ts'
 
@@ -119,11 +131,23 @@ function iso(milliseconds: number): string {
   return `${upToSecond}${String(Math.floor(milliseconds) - whole * 1_000).padStart(3, '0')}Z`
 }
 
-const connectionOf = ({ id, remoteAddress, remotePort }: Connection) => ({
+/** One part for each of those that it tells of, since they come again in record after record. */
+function once<Of extends object, Part extends object>(make: (of: Of) => Part): (of: Of) => Part {
+  const made = new WeakMap<Of, Part>()
+  return (of) => {
+    const known = made.get(of)
+    if (known !== undefined) return known
+    const part = lasting(make(of))
+    made.set(of, part)
+    return part
+  }
+}
+
+const connectionOf = once(({ id, remoteAddress, remotePort }: Connection) => ({
   id,
   address: remoteAddress,
   port: remotePort,
-})
+}))
 
 /** Refused: somebody decided against it. Failed: nobody did, it broke. */
 function outcomeOf(refusal: Refusal | undefined, ended: Outcome['ended']): AuditRecord['outcome'] {
@@ -140,8 +164,9 @@ function outcomeOf(refusal: Refusal | undefined, ended: Outcome['ended']): Audit
   }
 }
 
-function callerOf(caller: Caller | undefined): AuditRecord['caller'] {
-  if (caller === undefined) return undefined
+const callerOf = (caller: Caller | undefined) => (caller === undefined ? undefined : partOfCaller(caller))
+
+const partOfCaller = once((caller: Caller) => {
   const { id, attested, proofs, serial, expiresAt, uid, pid, executable, container, pod } = caller
   return {
     spiffe_id: id,
@@ -149,40 +174,44 @@ function callerOf(caller: Caller | undefined): AuditRecord['caller'] {
     trust_domain: trustDomainOf(id),
     proofs: [...proofs],
     serial,
-    expires: expiresAt === undefined ? undefined : expiryText(expiresAt),
+    expires: expiresAt === undefined ? undefined : new Date(expiresAt).toISOString(),
     uid,
     pid,
     executable,
     container,
     pod,
   }
-}
-
-let expiry = Number.NaN
-let expiryAsText = ''
-
-/** Remembered apart from the times of arrival, since the requests of one caller follow one another. */
-function expiryText(milliseconds: number): string {
-  if (milliseconds !== expiry) {
-    expiry = milliseconds
-    expiryAsText = new Date(milliseconds).toISOString()
-  }
-  return expiryAsText
-}
+})
 
 function principalOf({ principal }: Reached): AuditRecord['principal'] {
-  return principal === undefined ? undefined : { kind: principal.kind, id: principal.id }
+  return principal === undefined ? undefined : partOfPrincipal(principal)
 }
+
+const partOfPrincipal = once(({ kind, id }: Principal) => ({ kind, id }))
 
 function chainOf(chain: Chain | undefined): AuditRecord['chain'] {
-  return chain?.hops.map(({ id, scopes, jti }) => ({ id, scopes: [...scopes], jti }))
+  return chain === undefined ? undefined : partOfChain(chain)
 }
 
+const partOfChain = once(({ hops }: Chain) => hops.map(({ id, scopes, jti }) => ({ id, scopes: [...scopes], jti })))
+
+type Where = NonNullable<AuditRecord['destination']>
+
+/** The last part made for each destination: most have one host with one address. */
+const wheres = new WeakMap<Destination, Where>()
+
 /** A host that had to prove who it is has done so where there is an answer. */
-function destinationOf({ target, destination }: Reached, answer: Outcome['answer']): AuditRecord['destination'] {
+function destinationOf({ target, destination }: Reached, answer: Outcome['answer']): Where {
   const { scheme, host, port } = target
-  const spiffeId = answer === undefined ? undefined : destination?.spiffeId
-  return { name: destination?.name, scheme, host, port, address: answer?.address, spiffe_id: spiffeId }
+  const address = answer?.address
+  const spiffe_id = answer === undefined ? undefined : destination?.spiffeId
+  const last = destination === undefined ? undefined : wheres.get(destination)
+  if (last?.host === host && last.port === port && last.scheme === scheme && last.address === address) {
+    if (last.spiffe_id === spiffe_id) return last
+  }
+  const where = { name: destination?.name, scheme, host, port, address, spiffe_id }
+  if (destination !== undefined) wheres.set(destination, lasting(where))
+  return where
 }
 
 function requestOf({ method, target }: Reached, bytes: number | undefined): AuditRecord['request'] {
@@ -211,15 +240,29 @@ function denied(refusal: Refusal | undefined, policyVersion: string): AuditRecor
   }
 }
 
-function allowed({ grant }: Pick<Authorized, 'grant'>, policyVersion: string): AuditRecord['decision'] {
-  return {
-    verdict: 'allow',
-    rule: grant.rule,
-    reason: undefined,
-    policy_version: policyVersion,
-    shadows: shadowsOf(grant.shadows),
+let allowedBy = new Map<string, AuditRecord['decision']>()
+let allowedUnder = ''
+
+function allowed({ grant: { rule, shadows } }: Pick<Authorized, 'grant'>, policyVersion: string) {
+  if (shadows !== undefined && shadows.length > 0) return allowing(rule, policyVersion, shadowsOf(shadows))
+  if (policyVersion !== allowedUnder) {
+    allowedUnder = policyVersion
+    allowedBy = new Map()
   }
+  const known = allowedBy.get(rule)
+  if (known !== undefined) return known
+  const decision = lasting(allowing(rule, policyVersion, undefined))
+  allowedBy.set(rule, decision)
+  return decision
 }
+
+const allowing = (rule: string, policy_version: string, shadows: ReturnType<typeof shadowsOf>) => ({
+  verdict: 'allow' as const,
+  rule,
+  reason: undefined,
+  policy_version,
+  shadows,
+})
 
 function shadowsOf(shadows: readonly Shadow[] | undefined) {
   if (shadows === undefined || shadows.length === 0) return undefined
@@ -231,15 +274,20 @@ function wanted({ grant }: Reached): AuditRecord['credential'] {
   return grant?.credential === undefined ? undefined : { name: grant.credential }
 }
 
-function credentialOf(lease: Lease, receivedAt: number, { fingerprint }: RecordContext): AuditRecord['credential'] {
-  return {
-    name: lease.credential,
-    kind: lease.kind,
-    cache: lease.cache,
-    expires_in_s: lease.expiresAt === undefined ? undefined : Math.floor((lease.expiresAt - receivedAt) / 1_000),
-    scopes: lease.scopes === undefined ? undefined : [...lease.scopes],
-    fingerprint: fingerprint(lease.secret),
-  }
+type Held = NonNullable<AuditRecord['credential']>
+
+/** The last part made for each lease; it changes once a second where the lease ends. */
+const helds = new WeakMap<Lease, Held>()
+
+function credentialOf(lease: Lease, receivedAt: number, context: RecordContext): Held {
+  const { credential: name, kind, cache, expiresAt, scopes } = lease
+  const expires_in_s = expiresAt === undefined ? undefined : Math.floor((expiresAt - receivedAt) / 1_000)
+  const fingerprint = context.fingerprint(lease.secret)
+  const last = helds.get(lease)
+  if (last?.fingerprint === fingerprint && last.expires_in_s === expires_in_s) return last
+  const held = { name, kind, cache, expires_in_s, scopes: scopes && [...scopes], fingerprint }
+  helds.set(lease, lasting(held))
+  return held
 }
 
 function injectedOf({ emitted, grant }: Reached, { placementOf }: RecordContext): AuditRecord['injected'] {

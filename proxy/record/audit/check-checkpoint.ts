@@ -2,7 +2,7 @@
 import { createPublicKey, type KeyObject, verify, X509Certificate } from 'node:crypto'
 import * as z from 'zod'
 import { type BundleLookup, validateX509Svid } from '../../../certs/svid/validate.ts'
-import { lineOf } from '../line-sink.ts'
+import { lineOf } from '../line-text.ts'
 import { type CheckpointPayload, checkpointPayload, checkpointRecord } from './checkpoint.ts'
 import type { SignerReport } from './findings.ts'
 import { schemeOf } from './schemes.ts'

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { gapOf } from '../../../proxy/record/line.ts'
-import { lineOf } from '../../../proxy/record/line-sink.ts'
+import { lineOf } from '../../../proxy/record/line-text.ts'
 import { caughtUp, followFile, readFile, readStream } from '../../../proxy/record/reader.ts'
 
 let folder: string

@@ -2,7 +2,7 @@
 import { type CheckpointSigner, ephemeralSigner } from '../../../../proxy/record/audit/signature.ts'
 import { firstLine, Trail, type TrailStart } from '../../../../proxy/record/audit/trail.ts'
 import { type AuditRecord, gapOf } from '../../../../proxy/record/line.ts'
-import { lineOf } from '../../../../proxy/record/line-sink.ts'
+import { lineOf } from '../../../../proxy/record/line-text.ts'
 
 export const aTrailId = 'AAAAAAAAAAAAAAAAAAAAAA'
 
