@@ -140,6 +140,10 @@ credentials:
   records: `records:
   to: /var/log/postern/records.jsonl
   durability: intent
+  checkpoint: { records: 500, every: 30s }
+  otlp:
+    endpoint: http://127.0.0.1:4318/v1/logs
+    headers: { authorization: "\${file:secrets/collector}" }
   fingerprintKey: "\${file:secrets/fingerprint-key}"
 `,
   stop: `stop:

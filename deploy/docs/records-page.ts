@@ -24,7 +24,9 @@ const opening = `# Records
 
 Made from \`proxy/record/schema.ts\` by \`npm run docs\`; do not edit.
 
-One line of JSON for each request, for each tunnel, and for each connection that ended before a request; written when it has ended, whatever the outcome. Where \`records.durability\` is \`intent\`, a line of kind \`intent\` comes before it.
+One line of JSON for each request, for each tunnel, and for each connection that ended before a request; written when it has ended, whatever the outcome. Where \`records.durability\` is \`intent\`, a line of kind \`intent\` comes before it. Handoffs, stops and checkpoints have lines of their own.
+
+Each line ends with its number and the hash of the line before: the SHA-256 over the bytes as they stand in the file, without the line end, in base64url. \`postern audit verify\` finds what was altered, removed, moved or cut off ([how](operations.md#proof)).
 
 Never in a record: values of the query, of headers, of cookies, of credentials, anything of a body. Fingerprints are keyed. The path is recorded as sent.
 

@@ -25,8 +25,10 @@ import { mostRevocations } from '../../proxy/obtain/revocations.ts'
 import { largestOutput } from '../../proxy/obtain/run-command.ts'
 import { largestFile } from '../../proxy/obtain/small-file.ts'
 import { largestBody } from '../../proxy/record/admin-answers.ts'
+import { mostFindings } from '../../proxy/record/audit/verify.ts'
 import { longestPath, longestText } from '../../proxy/record/line.ts'
 import { writerLimits } from '../../proxy/record/line-writer.ts'
+import { otlpLimits } from '../../proxy/record/otlp.ts'
 import { mostKeys } from '../../proxy/record/query-keys.ts'
 import { mostSeries } from '../../proxy/record/registry.ts'
 import { ampleBytes, ampleRatio, mostCodings } from '../../proxy/redact/decode.ts'
@@ -82,6 +84,9 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['Characters of records that wait while none can be written', grouped(writerLimits.backlog)],
   ['Time a record waits for others', `${writerLimits.linger} ms`],
   ['Time a write may take', seconds(writerLimits.stall)],
+  ['Characters of copies that wait for a collector', grouped(otlpLimits.backlog)],
+  ['Time a collector may take to answer', seconds(otlpLimits.patience)],
+  ['Findings that verification lists', grouped(mostFindings)],
   ['Names of query parameters in a record', grouped(mostKeys)],
   ['Characters of a path in a record', grouped(longestPath)],
   ['Characters of any other text in a record', grouped(longestText)],

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import type { Command } from 'commander'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { auditCommand } from '../../cli/audit.ts'
 import { checkCommand } from '../../cli/check.ts'
 import { demoCommand } from '../../cli/demo.ts'
 import { execCommand } from '../../cli/exec.ts'
@@ -70,6 +71,7 @@ describe('the commands', () => {
     policyCommand(),
     logsCommand(),
     whyCommand(),
+    auditCommand(),
     statusCommand(),
     killCommand(),
     reviveCommand(),
