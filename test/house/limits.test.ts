@@ -1,9 +1,11 @@
 // docs/limits.md says the numbers that the code keeps.
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { longestBundle } from '../../certs/bundle/members.ts'
 import { maxSignatureChecks } from '../../certs/svid/path.ts'
 import { maxChain } from '../../certs/svid/validate.ts'
 import { maxLength as longestCertificate } from '../../certs/x509/certificate.ts'
+import { answerWithin } from '../../cli/wire/bundle-endpoint.ts'
 import { maxLength as longestExpression } from '../../policy/expression.ts'
 import { maxBuckets } from '../../policy/limits.ts'
 import { maxPairs } from '../../policy/query.ts'
@@ -62,6 +64,8 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['Certificates that a caller presents', grouped(maxChain)],
   ['One certificate', grouped(longestCertificate)],
   ['Signatures checked for one caller', grouped(maxSignatureChecks)],
+  ['Answer of a bundle endpoint', grouped(longestBundle)],
+  ['Time for an answer of a bundle endpoint', seconds(answerWithin)],
   ['Parameters of a query that rules look at', grouped(maxPairs)],
   ['Characters of an expression', grouped(longestExpression)],
   ['Agents that one rule’s `limit` counts for at once', grouped(maxBuckets)],
