@@ -14,13 +14,17 @@ export interface ProcessFacts {
   readonly container: string | undefined
 }
 
+/** The mount namespace of this process, which it never leaves. */
+let ourFiles: string | undefined
+
 /** Undefined when there is no such process, or another one under its number by the time that all was read. */
 export function processFacts(pid: number): ProcessFacts | undefined {
   const start = readStat(pid)?.start
   if (start === undefined) return undefined
   const executable = link(`/proc/${pid}/exe`)
   const files = link(`/proc/${pid}/ns/mnt`)
-  const sameFiles = files !== undefined && files === link('/proc/self/ns/mnt')
+  ourFiles ??= link('/proc/self/ns/mnt')
+  const sameFiles = files !== undefined && files === ourFiles
   const container = containerOf(pid)
   return readStat(pid)?.start === start ? { start, executable, sameFiles, container } : undefined
 }
