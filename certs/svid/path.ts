@@ -116,11 +116,16 @@ class PathSearch {
   }
 }
 
+/** Whose signature a certificate was found to bear. It is a matter of their bytes alone, so it stays true as long as both are there. */
+const signers = new WeakMap<Certificate, Certificate>()
+
 function checkSignatureBy(issuer: Certificate, below: Certificate): void {
+  if (signers.get(below) === issuer) return
   const verdict = checkSignature(below, keyOf(issuer))
   if (verdict === 'unaccepted')
     throw new SvidError('svid_weak_key', `the signature algorithm ${below.signatureAlgorithm.oid} is not accepted`)
   if (verdict === 'invalid') throw new SvidError('svid_bad_signature', 'a signature does not verify')
+  signers.set(below, issuer)
 }
 
 /** @param path from the leaf to the certificate that this issuer signed */

@@ -1,5 +1,6 @@
 // Validates an X509-SVID against the bundle of its own trust domain: the steps of X509-SVID §5, in order, closed.
 // A TLS library's acceptance is no substitute: it takes roots of all domains for one heap, and knows no SPIFFE ID.
+import { hash } from 'node:crypto'
 import type { TrustBundle } from '../source.ts'
 import { type SpiffeId, type TrustDomain, trustDomainOf } from '../spiffe-id.ts'
 import { type Certificate, parseCertificate } from '../x509/certificate.ts'
@@ -42,7 +43,8 @@ export function validateX509Svid({ chain, bundleFor, now }: SvidQuestion): Valid
     if (bundle === undefined) throw new SvidError('svid_untrusted_domain', 'there is no bundle of this trust domain')
     // 5. and 6. A path to one of its roots, along which everything holds.
     const trusted = trustOf(bundle)
-    const path = findPath(leaf, presented, trusted.roots, now)
+    const path = findPath(leaf, presented.map(trusted.intermediates.same), trusted.roots, now)
+    trusted.intermediates.remember(path)
     // 7. Nothing on the path revoked.
     checkRevocation(path, trusted.revocationLists)
     return { id, serial: leaf.serial, expiresAt: Math.min(...path.map(({ notAfter }) => notAfter)) }
@@ -59,8 +61,35 @@ function parseChain(chain: readonly Uint8Array[]): readonly [Certificate, ...Cer
   return [parseCertificate(leaf), ...presented.map(parseCertificate)]
 }
 
+/** How many intermediates of one bundle are remembered; the oldest goes. */
+const maxIntermediates = 64
+
+/**
+ * The intermediates that led to a root of one bundle. Many leaves come with the same, and to read its key and verify its
+ * signature is most of the work; only an authority of the bundle can make us remember another. Everything that depends on
+ * the time, the leaf or the path is checked again each time.
+ */
+class Intermediates {
+  /** By SHA-256 of the DER. */
+  readonly #known = new Map<string, Certificate>()
+
+  /** The object that was remembered for the same bytes, else the certificate itself. */
+  readonly same = (certificate: Certificate): Certificate => this.#known.get(digest(certificate)) ?? certificate
+
+  remember(path: Path): void {
+    for (const certificate of path.slice(1, -1)) this.#known.set(digest(certificate), certificate)
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= maxIntermediates) return
+      this.#known.delete(oldest)
+    }
+  }
+}
+
+const digest = ({ der }: Certificate): string => hash('sha256', der, 'base64')
+
 interface Trust {
   readonly roots: readonly Certificate[]
+  readonly intermediates: Intermediates
   /** Undefined when one of them cannot be read. */
   readonly revocationLists: readonly RevocationList[] | undefined
 }
@@ -74,6 +103,7 @@ function trustOf(bundle: TrustBundle): Trust {
   const trust: Trust = {
     // A root that cannot be read is no root; the others keep their worth.
     roots: bundle.x509Authorities.flatMap((der) => attempt(() => parseCertificate(der)) ?? []),
+    intermediates: new Intermediates(),
     revocationLists: attempt(() => (bundle.revocationLists ?? []).map(parseRevocationList)),
   }
   read.set(bundle, trust)

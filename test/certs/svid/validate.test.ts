@@ -12,7 +12,15 @@ import { bitString, sequence } from '../../../certs/x509/der-writer.ts'
 import { extendedKeyUsage, extension, name, subjectAltName } from '../../../certs/x509/issue.ts'
 import { oids } from '../../../certs/x509/oids.ts'
 import { generalName, hostileSvids, kinds, nameConstraints } from '../../support/hostile-svids.ts'
-import { type Authority, type Bent, makeAuthority, makeBundle, makeKey, makeSvid } from '../../support/pki.ts'
+import {
+  type Authority,
+  type AuthorityShape,
+  type Bent,
+  makeAuthority,
+  makeBundle,
+  makeKey,
+  makeSvid,
+} from '../../support/pki.ts'
 import { makeRevocationList } from '../../support/revocation-list.ts'
 import { vectors } from '../../support/vectors.ts'
 
@@ -301,6 +309,67 @@ describe.skipIf(folder === undefined)('the PEM files of go-spiffe', () => {
       expect(reasons).toEqual(['svid_issuer_not_ca', 'svid_issuer_not_ca'])
     },
   )
+})
+
+describe('an intermediate that is remembered with its bundle', () => {
+  const soon = Math.floor(Date.now() / 1_000) * 1_000 + 600_000
+  /** A bundle under which a leaf of this intermediate has been found valid. */
+  function known(shape: Partial<AuthorityShape> = {}) {
+    const root = makeAuthority()
+    const middle = makeAuthority({ parent: root, ...shape })
+    const bundle = makeBundle('acme.example', root)
+    expect(validate(makeSvid(middle, agent).chain, [bundle]).id).toBe(agent)
+    return { root, middle, bundle }
+  }
+
+  test('serves other leaves of the same', () => {
+    const { middle, bundle } = known()
+    expect(reasonOf(() => validate(makeSvid(middle, agent).chain, [bundle]))).toBe('accepted')
+  })
+
+  test('does not serve leaves of an authority of the same name', () => {
+    const { middle, bundle } = known()
+    const forger = { ...middle, key: makeKey() }
+    expect(reasonOf(() => validate(makeSvid(forger, agent).chain, [bundle]))).toBe('svid_bad_signature')
+  })
+
+  test('is not sent along with the leaf: there is no path', () => {
+    const { middle, bundle } = known()
+    expect(reasonOf(() => validate([makeSvid(middle, agent).certificate], [bundle]))).toBe('svid_no_path_to_root')
+  })
+
+  test('expires', () => {
+    const { middle, bundle } = known({ notAfter: soon })
+    const { chain } = makeSvid(middle, agent)
+    expect(reasonOf(() => validate(chain, [bundle], soon))).toBe('accepted')
+    expect(reasonOf(() => validate(chain, [bundle], soon + 1_000))).toBe('svid_expired')
+  })
+
+  test('allows no more authorities below it than it did', () => {
+    const { middle, bundle } = known({ pathLength: 0 })
+    const below = makeAuthority({ parent: middle })
+    expect(reasonOf(() => validate(makeSvid(below, agent).chain, [bundle]))).toBe('svid_path_length')
+  })
+
+  test('is worth nothing under a bundle without its root, or one that revokes it', () => {
+    const { root, middle } = known({ serial: Uint8Array.of(7) })
+    const { chain } = makeSvid(middle, agent)
+    expect(reasonOf(() => validate(chain, [makeBundle('acme.example', makeAuthority())]))).toBe('svid_no_path_to_root')
+    const revoking = {
+      ...makeBundle('acme.example', root),
+      revocationLists: [makeRevocationList(root, [Uint8Array.of(7)])],
+    }
+    for (let time = 0; time < 2; time++) expect(reasonOf(() => validate(chain, [revoking]))).toBe('svid_revoked')
+  })
+
+  test('gives way to others when there are many', () => {
+    const { root, middle, bundle } = known()
+    for (let count = 0; count < 70; count++) {
+      const { chain } = makeSvid(makeAuthority({ parent: root }), agent)
+      expect(reasonOf(() => validate(chain, [bundle]))).toBe('accepted')
+    }
+    expect(reasonOf(() => validate(makeSvid(middle, agent).chain, [bundle]))).toBe('accepted')
+  })
 })
 
 describe('validateX509Svid under random bytes', () => {
