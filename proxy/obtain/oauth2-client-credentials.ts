@@ -2,7 +2,7 @@
 import * as z from 'zod'
 import { endingKeys } from './common-settings.ts'
 import { clientSchema } from './oauth2/client-settings.ts'
-import { checkDelegated, delegatedKey, Narrowing } from './oauth2/narrowing.ts'
+import { checkDelegated, Narrowing, optionalDelegatedKey } from './oauth2/narrowing.ts'
 import { checkServer, serverKeys } from './oauth2/server-settings.ts'
 import { tokenLease } from './oauth2/token-lease.ts'
 import { TokenServer } from './oauth2/token-server.ts'
@@ -15,11 +15,7 @@ export const clientCredentialsSchema = z
     ...endingKeys,
     ...serverKeys,
     client: clientSchema,
-    delegated: delegatedKey
-      .optional()
-      .describe(
-        'Scope of `scopes` → scope that every hop of a delegation chain must hold for it to be asked for; one that is not in here goes by its own name. Without this, all of `scopes` are asked for, whoever calls: the token is the proxy’s own.',
-      ),
+    delegated: optionalDelegatedKey,
   })
   .superRefine(checkServer)
   .superRefine(checkDelegated)

@@ -4,7 +4,9 @@ import { filePath } from '../config/scalars.ts'
 import { Refusal } from '../refusal.ts'
 import { endingKeys } from './common-settings.ts'
 import { clientSchema } from './oauth2/client-settings.ts'
+import { checkDelegated, Narrowing, optionalDelegatedKey } from './oauth2/narrowing.ts'
 import { checkServer, serverKeys } from './oauth2/server-settings.ts'
+import { WiderScope } from './oauth2/token-answer.ts'
 import { tokenLease } from './oauth2/token-lease.ts'
 import { TokenServer } from './oauth2/token-server.ts'
 import type { CredentialProvider, Lease, Need } from './provider.ts'
@@ -18,11 +20,13 @@ export const refreshTokenSchema = z
     ...endingKeys,
     ...serverKeys,
     client: clientSchema.optional(),
+    delegated: optionalDelegatedKey,
     refreshTokenFile: filePath.describe(
       'File that holds the refresh token. The proxy must be able to write to it and its folder: servers give a new one at each use.',
     ),
   })
   .superRefine(checkServer)
+  .superRefine(checkDelegated)
   .describe('An access token from a refresh token in a file (RFC 6749 §6).')
 
 /** Once a refresh token is sent, the answer is all that is left of the grant: nobody stops waiting for it but the call's own time-out. */
@@ -35,6 +39,8 @@ export class RefreshTokenProvider implements CredentialProvider {
   readonly #name: string
   readonly #path: string
   readonly #server: TokenServer
+  /** Undefined: the same for all. */
+  readonly #narrowing: Narrowing | undefined
   /** The last one that the server would not take. Asking again with it could only end what else hangs on the grant. */
   #ended: string | undefined
   /** One that was given but could not be written; `instead` is what the file still holds. */
@@ -46,19 +52,21 @@ export class RefreshTokenProvider implements CredentialProvider {
     this.#name = name
     this.#path = settings.refreshTokenFile
     this.#server = new TokenServer(settings, surroundings)
+    this.#narrowing = settings.delegated && new Narrowing(settings.scopes, settings.delegated)
   }
 
   get revokesAt(): string {
     return this.#server.revokesAt
   }
 
-  partition(): string {
-    return ''
+  partition(need: Need): string {
+    return this.#narrowing?.of(need)?.key ?? ''
   }
 
   /** In turn for each file: a refresh token that is used twice counts as stolen, and the server ends the grant (RFC 9700 §4.14). */
-  obtain(_need: Need, signal: AbortSignal): Promise<Lease> {
-    const refresh = inTurn(this.#path, () => this.#refresh(signal))
+  async obtain(need: Need, signal: AbortSignal): Promise<Lease> {
+    const scopes = this.#narrowing?.scopesFor(need)
+    const refresh = inTurn(this.#path, () => this.#refresh(scopes, signal))
     this.#underWay = refresh.catch(() => {})
     return refresh
   }
@@ -72,7 +80,7 @@ export class RefreshTokenProvider implements CredentialProvider {
     this.#server.close()
   }
 
-  async #refresh(signal: AbortSignal): Promise<Lease> {
+  async #refresh(scopes: readonly string[] | undefined, signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted()
     const stored = await readSmallFile(this.#path)
     const refreshToken = this.#unwritten?.instead === stored ? this.#unwritten.refreshToken : stored
@@ -84,25 +92,39 @@ export class RefreshTokenProvider implements CredentialProvider {
     if (refreshToken !== stored) {
       await replacement.commit(refreshToken)
       this.#unwritten = undefined
-      return this.#refresh(signal)
+      return this.#refresh(scopes, signal)
     }
-    const token = await this.#spend(refreshToken)
-    if (token.refreshToken !== undefined && token.refreshToken !== refreshToken) {
-      this.#unwritten = { instead: stored, refreshToken: token.refreshToken }
-      await replacement.commit(token.refreshToken)
+    const write = async (given: string | undefined) => {
+      if (given === undefined || given === refreshToken) return
+      this.#unwritten = { instead: stored, refreshToken: given }
+      await replacement.commit(given)
       this.#unwritten = undefined
     }
-    return tokenLease(this.#name, this.kind, token)
+    try {
+      const token = await this.#spend(refreshToken, scopes)
+      await write(token.refreshToken)
+      return tokenLease(this.#name, this.kind, token)
+    } catch (error) {
+      // The access token is not used, but the refresh token before it has been spent.
+      if (error instanceof WiderScope) await write(error.refreshToken?.reveal())
+      throw error
+    }
   }
 
-  async #spend(refreshToken: string) {
+  /** Fewer scopes than were granted bind this access token alone; the refresh token keeps them all (RFC 6749 §6). */
+  async #spend(refreshToken: string, scopes: readonly string[] | undefined) {
     try {
       return await this.#server.token(
         [
           ['grant_type', 'refresh_token'],
           ['refresh_token', refreshToken],
         ],
-        { exchange: false, requestedTokenType: undefined, grantEnded: 'consent_required' },
+        {
+          ...(scopes === undefined ? {} : { scopes }),
+          exchange: false,
+          requestedTokenType: undefined,
+          grantEnded: 'consent_required',
+        },
         unstoppable,
       )
     } catch (error) {

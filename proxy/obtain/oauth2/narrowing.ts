@@ -11,6 +11,13 @@ export const delegatedKey = z
     'Scope of `scopes` → scope that every hop of a delegation chain must hold for it to be asked for. A scope that is not in here is asked for under its own name.',
   )
 
+/** For kinds whose tokens speak of no chain: there it is for the configuration to say that they are narrowed. */
+export const optionalDelegatedKey = delegatedKey
+  .optional()
+  .describe(
+    'Scope of `scopes` → scope that every hop of a delegation chain must hold for it to be asked for; one that is not in here goes by its own name. Without this, all of `scopes` are asked for, whoever calls.',
+  )
+
 /** Every name must be one of the scopes: a slip of the pen would otherwise withhold a scope, or give it under another name. */
 export function checkDelegated(
   { scopes, delegated = {} }: { readonly scopes: readonly string[]; readonly delegated?: Names | undefined },

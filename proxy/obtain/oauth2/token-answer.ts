@@ -25,13 +25,16 @@ export interface TokenAnswer {
 /** The server gave more than was asked for. Its token must not be used, and should be taken back. */
 export class WiderScope extends Refusal {
   readonly token: Secret
+  /** It came with it, and is all that is left of the grant. */
+  readonly refreshToken: Secret | undefined
 
-  constructor(endpoint: string, token: string, count: number) {
+  constructor(endpoint: string, token: string, refreshToken: string | undefined, count: number) {
     super('credential_unavailable', {
       detail: `wider_scope: token server ${endpoint} granted a wider scope than was asked for`,
       findings: [{ kind: 'wider_scope', where: `token-server:${endpoint}`, count }],
     })
     this.token = new Secret('a token of too wide a scope', token)
+    this.refreshToken = refreshToken === undefined ? undefined : new Secret('a refresh token', refreshToken)
   }
 }
 
@@ -74,11 +77,11 @@ export function parseTokenAnswer(answer: JsonAnswer, asked: Asked, endpoint: str
   if (expiresIn === null) throw refuse('gave an expires_in that is no time to come')
   const scopes = granted(fields.scope, asked.scopes)
   if (scopes === null) throw refuse('gave a scope that is no list of scopes')
-  const surplus = asked.scopes.length === 0 ? [] : (scopes ?? []).filter((scope) => !asked.scopes.includes(scope))
-  if (surplus.length > 0) throw new WiderScope(endpoint, accessToken, surplus.length)
   const refreshToken = fields.refresh_token
   if (refreshToken !== undefined && (typeof refreshToken !== 'string' || !tokenText.test(refreshToken)))
     throw refuse('gave no well-formed refresh_token')
+  const surplus = asked.scopes.length === 0 ? [] : (scopes ?? []).filter((scope) => !asked.scopes.includes(scope))
+  if (surplus.length > 0) throw new WiderScope(endpoint, accessToken, refreshToken, surplus.length)
   return { accessToken, expiresIn, scopes, refreshToken }
 }
 

@@ -106,7 +106,8 @@ export class TokenServer {
       return parseTokenAnswer(answer, asked, host)
     } catch (error) {
       // It is worth more than anybody asked for, so it should be worth nothing; whether that succeeds changes nothing here.
-      if (error instanceof WiderScope)
+      // Where a user's grant hangs on it, that could end with it (RFC 7009 §2.1).
+      if (error instanceof WiderScope && error.refreshToken === undefined)
         this.revoke(error.token.reveal(), AbortSignal.timeout(this.#settings.timeout)).catch(() => {})
       throw error
     }

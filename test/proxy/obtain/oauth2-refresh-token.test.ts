@@ -13,7 +13,7 @@ import { credentialSchema } from '../../../proxy/obtain/settings.ts'
 import { type AuthorizationServer, startAuthorizationServer } from '../../support/authorization-server.ts'
 import { makeAuthority, makeServerCertificate } from '../../support/pki.ts'
 import { surroundingsOf } from './surroundings.ts'
-import { gate, needOf, never, refusalOf } from './world.ts'
+import { delegatedNeed, gate, needOf, never, refusalOf } from './world.ts'
 
 const crm = 'https://api.crm.example/'
 
@@ -243,4 +243,54 @@ it('a thousand requests spend it once', async () => {
   const before = server.tokenCalls
   await Promise.all(Array.from({ length: 1_000 }, async () => manager.obtain('crm-token', needOf(), never)))
   expect(server.tokenCalls - before).toBe(1)
+})
+
+describe('under a delegation', () => {
+  const planner = 'spiffe://acme.example/ns/agents/sa/planner'
+  const narrowed = { scopes: ['contacts.read', 'contacts.write'], delegated: { 'contacts.read': 'crm.contacts.read' } }
+
+  it('asks for what every hop holds, keeps the whole grant, and gives others theirs', async () => {
+    const provider = providerOf(narrowed)
+    const need = delegatedNeed('ada', [planner, ['crm.contacts.read']])
+    expect((await provider.obtain(need, never)).scopes).toEqual(['contacts.read'])
+    expect((await provider.obtain(needOf(), never)).scopes).toEqual(['contacts.read', 'contacts.write'])
+    expect(provider.partition(need)).not.toBe(provider.partition(needOf()))
+  })
+
+  it('refuses without spending the refresh token where no scope is left', async () => {
+    const before = await readFile(path, 'utf8')
+    const calls = server.tokenCalls
+    const refusal = await refusalOf(
+      providerOf(narrowed).obtain(delegatedNeed('ada', [planner, ['crm.deals.read']]), never),
+    )
+    expect(refusal.reason).toBe('scope_not_granted')
+    expect(server.tokenCalls).toBe(calls)
+    expect(await readFile(path, 'utf8')).toBe(before)
+  })
+
+  it('does not lose the grant to a server that grants more than was asked for, and does not use its token', async () => {
+    const authority = makeAuthority()
+    const posted: string[] = []
+    const wide = createServer(makeServerCertificate(authority, ['127.0.0.1']), (request, response) => {
+      posted.push(request.url ?? '')
+      response.writeHead(200, { 'content-type': 'application/json' })
+      const tokens = { access_token: 'wide', refresh_token: 'the-next-one', token_type: 'Bearer' }
+      response.end(JSON.stringify({ ...tokens, scope: 'contacts.read contacts.write' }))
+    }).listen(0, '127.0.0.1')
+    await once(wide, 'listening')
+    const origin = `https://127.0.0.1:${(wide.address() as AddressInfo).port}`
+    await writeFile(join(folder, 'ca.pem'), authority.pem)
+    const provider = providerOf({
+      ...narrowed,
+      issuer: undefined,
+      tokenEndpoint: `${origin}/token`,
+      revocationEndpoint: `${origin}/revoke`,
+    })
+    const refusal = await refusalOf(provider.obtain(delegatedNeed('ada', [planner, ['crm.contacts.read']]), never))
+    expect(refusal.detail).toContain('wider_scope')
+    expect(await readFile(path, 'utf8')).toBe('the-next-one')
+    expect(posted).toEqual(['/token'])
+    wide.close()
+    await once(wide, 'close')
+  })
 })
