@@ -4,12 +4,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { certificatePem } from '../../certs/pem.ts'
 import { parseSpiffeId } from '../../certs/spiffe-id.ts'
 import { agentId, agentsListener, openGate, type TestGate } from '../support/gate.ts'
+import { keyPem, makeAuthority, makeSvid } from '../support/pki.ts'
 import { reasonOf, through } from '../support/through.ts'
 import { type HttpsUpstream, httpsUpstream } from '../support/upstream.ts'
 import type { WireAnswer } from '../support/wire-client.ts'
 
 const ledgerId = 'spiffe://acme.example/ns/x/sa/ledger'
+const partnerId = 'spiffe://other.example/ns/x/sa/y'
+const partnerRoot = makeAuthority()
 let upstream: HttpsUpstream
+let partner: HttpsUpstream
 let gate: TestGate
 
 beforeAll(async () => {
@@ -25,21 +29,31 @@ beforeAll(async () => {
     socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
   })
   const place = `ports: [${upstream.port}], addresses: [127.0.0.0/8]`
-  gate = await openGate(`identity: { source: embedded }
-${agentsListener}resolve: { ledger.example: [127.0.0.1], other.example: [127.0.0.1], nameless.example: [127.0.0.1], web.example: [127.0.0.1] }
+  const svid = makeSvid(partnerRoot, partnerId)
+  partner = await httpsUpstream([], (_, response) => response.end('partner'), {
+    tls: { cert: svid.chain.map(certificatePem).join(''), key: keyPem(svid.key) },
+  })
+  gate = await openGate(
+    `identity: { source: embedded }
+federation: { other.example: { source: file, path: other.pem } }
+${agentsListener}resolve: { ledger.example: [127.0.0.1], other.example: [127.0.0.1], nameless.example: [127.0.0.1], partner.example: [127.0.0.1], web.example: [127.0.0.1] }
 destinations:
   ledger: { hosts: [ledger.example], ${place}, clientCertificate: svid, spiffeId: ${ledgerId} }
   other: { hosts: [other.example], ${place}, clientCertificate: svid, spiffeId: spiffe://acme.example/ns/x/sa/other }
   nameless: { hosts: [nameless.example], ${place}, spiffeId: ${ledgerId} }
   web: { hosts: [web.example], ${place}, clientCertificate: svid }
+  partner: { hosts: [partner.example], ports: [${partner.port}], addresses: [127.0.0.0/8], spiffeId: ${partnerId} }
 rules:
-  - { name: agent-asks, allow: { agents: [${agentId}], to: [ledger, other, nameless, web] } }
-`)
+  - { name: agent-asks, allow: { agents: [${agentId}], to: [ledger, other, nameless, web, partner] } }
+`,
+    { files: { 'other.pem': partnerRoot.pem } },
+  )
   takeIdentity(ledgerId)
 })
 afterAll(async () => {
   await gate[Symbol.asyncDispose]()
   await upstream.close()
+  await partner.close()
 })
 
 /** The upstream is this workload from now on, and lets in whom the authority of the proxy has signed. */
@@ -54,9 +68,9 @@ function takeIdentity(id: string): void {
   })
 }
 
-async function ask(host: string, ...fields: readonly string[]) {
-  await using client = await through({ port: gate.port(), ca: gate.gate.caPem }, host, upstream.port)
-  return await client.request(['GET /balance HTTP/1.1', `Host: ${host}:${upstream.port}`, ...fields])
+async function ask(host: string, { port } = upstream, ...fields: readonly string[]) {
+  await using client = await through({ port: gate.port(), ca: gate.gate.caPem }, host, port)
+  return await client.request(['GET /balance HTTP/1.1', `Host: ${host}:${port}`, ...fields])
 }
 
 const recordOf = (answer: WireAnswer) => gate.record(answer.field('postern-request-id'))
@@ -81,7 +95,7 @@ describe('a destination with SPIFFE on both sides', () => {
   })
 
   it('carries an upgraded connection', async () => {
-    const answer = await ask('ledger.example', 'Connection: Upgrade', 'Upgrade: websocket')
+    const answer = await ask('ledger.example', upstream, 'Connection: Upgrade', 'Upgrade: websocket')
     expect(answer.status).toBe(101)
   })
 
@@ -96,6 +110,12 @@ describe('a destination with SPIFFE on both sides', () => {
   it('that demands a certificate where none is shown is refused', async () => {
     const answer = await ask('nameless.example')
     expect([answer.status, reasonOf(answer)]).toEqual([502, 'upstream_rejected_certificate'])
+  })
+
+  it('of a federated trust domain is verified with the bundle of that one', async () => {
+    const answer = await ask('partner.example', partner)
+    expect([answer.status, answer.text]).toEqual([200, 'partner'])
+    expect((await recordOf(answer)).destination).toMatchObject({ name: 'partner', spiffe_id: partnerId })
   })
 
   it('is verified as any web server where no ID is demanded', async () => {
