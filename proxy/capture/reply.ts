@@ -11,6 +11,9 @@ import { splice } from './splice.ts'
 /** Milliseconds that a client has for reading last words and closing its side. */
 const patience = 1_000
 
+/** Bytes of a body that goes into one piece with its head: as text, since that is what Node joins a head to. */
+const smallBody = 16_384
+
 /** The field that carries a request's id, in every answer and refusal. */
 const idField = 'Postern-Request-Id'
 
@@ -98,7 +101,8 @@ export class HttpReply implements Reply, BodySink {
     const response = this.#response
     if (this.#sent === this.#announced) {
       // The last of it: head, body and end leave in one write where the body is small.
-      response.end(chunk)
+      if (chunk.length > smallBody || response.headersSent) response.end(chunk)
+      else response.end(asText(chunk), 'latin1')
       return true
     }
     if (response.write(chunk)) return true
@@ -188,6 +192,10 @@ function refusalFields(refusal: Refusal, body: string): string[] {
     ...(refusal.retryAfter === undefined ? [] : ['Retry-After', String(refusal.retryAfter)]),
     ...(refusal.reason === 'unidentified_caller' ? ['Proxy-Authenticate', 'Basic realm="postern"'] : []),
   ]
+}
+
+function asText(chunk: Uint8Array): string {
+  return (Buffer.isBuffer(chunk) ? chunk : Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length)).toString('latin1')
 }
 
 function lengthIn(fields: HeaderList): number | undefined {
