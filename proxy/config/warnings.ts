@@ -15,6 +15,7 @@ export function warningsOf(config: Config, environment: Environment): Mistake[] 
     ...destinationWarnings(config),
     ...credentialWarnings(config, environment),
     ...ruleWarnings(config),
+    ...strangerWarnings(config),
   ]
 }
 
@@ -23,11 +24,12 @@ function identityWarnings({ identity }: Config): Mistake[] {
   return [{ path: ['identity', 'source'], message: 'embedded is for development: nobody else trusts these identities' }]
 }
 
-function listenWarnings({ listen, identity }: Config): Mistake[] {
+function listenWarnings({ listen, identity, federation }: Config): Mistake[] {
+  const keys = identity?.source !== 'files' || hasTokenKeys(identity.bundles) || Object.keys(federation).length > 0
   return listen.flatMap(({ callers }, index) => {
     const path = ['listen', String(index), 'callers']
     if (callers.length === 0) return [{ path, message: 'nobody can call here, since no proof is accepted' }]
-    if (callers.includes('jwt-svid') && identity?.source === 'files' && !hasTokenKeys(identity.bundles))
+    if (callers.includes('jwt-svid') && !keys)
       return [{ path, message: 'PEM files have no keys of JWT-SVIDs; a SPIFFE bundle document has them' }]
     if (callers.includes('run-token')) {
       return [
@@ -127,4 +129,17 @@ function ruleWarnings({ rules }: Config): Mistake[] {
         : []),
     ]
   })
+}
+
+/** Rules for agents of a trust domain that nothing here verifies. */
+function strangerWarnings({ rules, trustDomain, identity, federation }: Config): Mistake[] {
+  const local = identity?.source === 'files' ? Object.keys(identity.bundles) : []
+  const trusted = new Set<string>([trustDomain, ...local, ...Object.keys(federation)])
+  return rules.flatMap(({ allow }, index) =>
+    (allow?.agents ?? []).flatMap((agent, at) => {
+      const [, domain = trustDomain] = /^spiffe:\/\/([^/]+)/.exec(agent) ?? []
+      const path = ['rules', String(index), 'allow', 'agents', String(at)]
+      return trusted.has(domain) ? [] : [{ path, message: `nobody of ${domain} can call: it is not in \`federation\`` }]
+    }),
+  )
 }

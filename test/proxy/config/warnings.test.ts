@@ -20,6 +20,18 @@ it('of the good configuration are these', async () => {
 describe('worth a second look', () => {
   it.each([
     [
+      'a rule for workloads that nothing verifies',
+      'agents: [spiffe://acme.example/ns/agents/sa/researcher]',
+      'agents: [spiffe://b.example/*, spiffe://acme.example/ns/agents/sa/researcher]',
+      'rules.1.allow.agents.0: nobody of b.example can call: it is not in `federation`',
+    ],
+    [
+      'JWT-SVIDs without keys',
+      'identity: { source: embedded }\nlisten:',
+      'identity: { source: files, bundles: { acme.example: roots.pem } }\nlisten:\n  - { name: tokens, address: "[::]:15003", accept: https-proxy, callers: [jwt-svid] }',
+      'listen.0.callers: PEM files have no keys of JWT-SVIDs; a SPIFFE bundle document has them',
+    ],
+    [
       'a listener for nobody',
       'callers: [kernel], agent: spiffe://acme.example/local',
       'callers: []',
@@ -172,4 +184,27 @@ describe('a rule that never decides', () => {
       .replace('paths: [/v1/contacts/**]', 'paths: [/**]')
     expect(await warnings(text)).toContainEqual(expect.stringContaining('rules.2: never decides'))
   })
+})
+
+it('says nothing of JWT-SVIDs where a document has keys, or a federated domain may have', async () => {
+  const text = (identity: string) =>
+    changed(
+      'identity: { source: embedded }\nlisten:',
+      `identity: ${identity}\nlisten:\n  - { name: tokens, address: "[::]:15003", accept: https-proxy, callers: [jwt-svid] }`,
+    )
+  const said = async (identity: string) => (await warnings(text(identity))).filter((each) => each.startsWith('listen'))
+  expect(await said('{ source: files, bundles: { acme.example: bundle.json } }')).toEqual([])
+  expect(
+    await said(
+      '{ source: files, bundles: { acme.example: a.pem } }\nfederation: { b.example: { source: file, path: b.json } }',
+    ),
+  ).toEqual([])
+})
+
+it('says nothing of a rule for workloads of a federated domain', async () => {
+  const text = changed('agents: [spiffe://acme', 'agents: [spiffe://b.example/*, spiffe://acme').replace(
+    'listen:',
+    'federation: { b.example: { source: file, path: b.json } }\nlisten:',
+  )
+  expect(await warnings(text)).toEqual(own)
 })
