@@ -1,17 +1,20 @@
 // A trail goes on across rotation, restart, torn lines and full disks; a second process is turned away.
 import {
   appendFileSync,
+  existsSync,
   mkdtempSync,
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   truncateSync,
+  unlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { openRecords, type Records } from '../../../../cli/wire/records.ts'
 import { sealOf } from '../../../../proxy/record/audit/seal.ts'
 import { verifyFiles } from '../../../../proxy/record/audit/verify.ts'
@@ -176,6 +179,29 @@ describe('rotation', () => {
     expect([ok, findings.map(({ kind }) => kind)]).toEqual([false, expect.arrayContaining(['no_record'])])
   })
 })
+
+test.skipIf(!existsSync('/dev/full'))(
+  'what was lost on a full disk leaves a gap record, and no hole in the trail',
+  async () => {
+    symlinkSync('/dev/full', path)
+    const records = await start()
+    await expect(records.sink.commit(aRecord(1))).rejects.toThrow('ENOSPC')
+    const long = { ...aRecord(2), listener: 'x'.repeat(1 << 20) }
+    for (let number = 0; number < 10; number += 1) records.sink.write(long)
+    records.trail.checkpoint()
+    unlinkSync(path)
+    await vi.waitFor(() => expect(records.sink.healthy).toBe(true), 10_000)
+    await records.sink.commit(aRecord(3))
+    await records.close()
+    expect(kinds().at(-1)).toBe('checkpoint')
+    expect(
+      lines()
+        .map((line) => JSON.parse(line))
+        .find(({ lost }) => lost === 3 || lost > 3),
+    ).toBeDefined()
+    expect(await verified()).toMatchObject({ ok: true, trails: [{ first: 1, unsigned: 0 }] })
+  },
+)
 
 describe('a second process', () => {
   test('is turned away while the first one writes, and not afterwards', async () => {

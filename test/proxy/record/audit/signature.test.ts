@@ -1,6 +1,6 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { calculateJwkThumbprint, compactVerify, decodeProtectedHeader, importX509 } from 'jose'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { EmbeddedAuthority } from '../../../../certs/embedded-authority.ts'
 import { certificatePem } from '../../../../certs/pem.ts'
 import type { X509Svid } from '../../../../certs/source.ts'
@@ -154,5 +154,15 @@ describe('a checkpoint', () => {
     there = true
     written.trail.checkpoint()
     expect(JSON.parse(written.lines[1] ?? '').checkpoint).toMatchObject({ seq: 1, count: 1 })
+  })
+
+  test('is written after some time, when there were records since the one before', async () => {
+    const written = aTrail({ after: 10 })
+    written.write(aRecord(1))
+    await vi.waitFor(() => expect(written.lines).toHaveLength(2))
+    written.write(aRecord(2))
+    await vi.waitFor(() => expect(written.lines).toHaveLength(4))
+    written.trail.close()
+    expect(written.lines.map((line) => JSON.parse(line).kind)).toEqual(['gap', 'checkpoint', 'gap', 'checkpoint'])
   })
 })

@@ -17,6 +17,8 @@ interface Parts {
   readonly shared?: boolean
   readonly signer?: CheckpointSigner
   readonly every?: number
+  /** Milliseconds. */
+  readonly after?: number
   readonly now?: () => number
   readonly failed?: (error: unknown) => void
 }
@@ -26,6 +28,7 @@ export function aTrail({
   shared = false,
   signer = ephemeralSigner(),
   every = 1_000_000,
+  after = 86_400_000,
   now = () => 1_800_000_000_000,
   failed = (error) => {
     throw error
@@ -36,7 +39,7 @@ export function aTrail({
   const trail = new Trail({
     start,
     shared,
-    checkpoint: { records: every, every: 86_400_000 },
+    checkpoint: { records: every, every: after },
     signer,
     now,
     newId: () => `id-${++ids}`,
