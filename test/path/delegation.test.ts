@@ -3,18 +3,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { call as callDoor, delegated, doorUrl, reasonIn, reference } from '../support/agents-door.ts'
 import { agentId, agentsListener, openGate, type TestGate } from '../support/gate.ts'
 import { httpUpstream } from '../support/upstream.ts'
 import { type WireAnswer, WireClient } from '../support/wire-client.ts'
-
-interface Made {
-  readonly handle: string
-  readonly chain: string
-  readonly jti: string
-  readonly txn: string
-  readonly scopes: readonly string[]
-  readonly depth: number
-}
 
 let upstream: Awaited<ReturnType<typeof httpUpstream>>
 let seen: IncomingMessage[] = []
@@ -49,33 +41,19 @@ rules:
 afterEach(() => gate[Symbol.asyncDispose]())
 
 const client = () => WireClient.open({ host: '127.0.0.1', port: gate.port() })
+const call = (url: string, fields: readonly string[] = [], method = 'GET', body?: string) =>
+  callDoor(gate.port(), url, { method, fields, ...(body === undefined ? {} : { body }) })
 
-/** @param fields further header lines */
-async function call(url: string, fields: readonly string[] = [], method = 'GET', body = ''): Promise<WireAnswer> {
-  await using connection = await client()
-  const length = body === '' ? [] : ['Content-Type: application/json', `Content-Length: ${Buffer.byteLength(body)}`]
-  return await connection.request(
-    [`${method} ${url} HTTP/1.1`, `Host: ${new URL(url).host}`, ...fields, ...length],
-    body,
-  )
-}
-
-const door = 'http://postern.internal/v1'
+const door = doorUrl
 const api = (path: string) => `http://api.example:${upstream.port}${path}`
-const ref = (handle: string) => `Delegation-Ref: ${handle}`
+const ref = reference
 const url = (handle: string) => `Proxy-Authorization: Basic ${Buffer.from(`delegation:${handle}`).toString('base64')}`
 
 async function ask(wanted: object, fields: readonly string[] = []): Promise<WireAnswer> {
   return call(`${door}/delegations`, fields, 'POST', JSON.stringify(wanted))
 }
 
-async function made(wanted: object, fields: readonly string[] = []): Promise<Made> {
-  const answer = await ask(wanted, fields)
-  if (answer.status !== 201) throw new Error(answer.text)
-  return JSON.parse(answer.text)
-}
-
-const reasonOf = (answer: WireAnswer) => JSON.parse(answer.text).reason
+const made = (wanted: object, fields: readonly string[] = []) => delegated(gate.port(), wanted, fields)
 
 describe('the agent’s door', () => {
   it('says who somebody is, and by which right', async () => {
@@ -120,7 +98,7 @@ describe('the agent’s door', () => {
     ],
   ])('refuses a request with %s, and records it', async (_, body, reason) => {
     const answer = await call(`${door}/delegations`, [], 'POST', body)
-    expect(reasonOf(answer)).toBe(reason)
+    expect(reasonIn(answer)).toBe(reason)
     expect((await gate.record(answer.field('postern-request-id'))).refusal?.reason).toBe(reason)
   })
 
@@ -130,13 +108,13 @@ describe('the agent’s door', () => {
 `)
     await using connection = await WireClient.open({ host: '127.0.0.1', port: other.port() })
     const answer = await connection.request([`GET ${door}/whoami HTTP/1.1`, 'Host: postern.internal'], '')
-    expect(reasonOf(answer)).toBe('unidentified_caller')
+    expect(reasonIn(answer)).toBe('unidentified_caller')
   })
 })
 
 describe('a delegation', () => {
   it('lets its holder do what a rule requires, and the record says by which right', async () => {
-    expect(reasonOf(await call(api('/contacts/7')))).toBe('no_rule')
+    expect(reasonIn(await call(api('/contacts/7')))).toBe('no_rule')
     const { handle, jti, txn } = await made({ scopes: ['crm.contacts.read'] })
     const answer = await call(api('/contacts/7'), [ref(handle)])
     expect(answer.text).toBe('contacts')
@@ -154,7 +132,7 @@ describe('a delegation', () => {
     expect(who).toMatchObject({ caller: { id: to }, chain: { depth: 1 } })
     expect((await call(api('/contacts/7'), [url(researcher.handle)])).status).toBe(200)
     const own = await call(api('/own'), [url(researcher.handle)])
-    expect(reasonOf(own)).toBe('no_rule')
+    expect(reasonIn(own)).toBe('no_rule')
     const record = await gate.record(own.field('postern-request-id'))
     expect(record.caller).toMatchObject({ spiffe_id: to, attested: agentId, proofs: ['kernel', 'delegation'] })
     expect(record.chain?.map(({ id }) => id)).toEqual([agentId, to])
@@ -163,7 +141,7 @@ describe('a delegation', () => {
   it('is never handed on wider, also not by asking for all', async () => {
     const narrow = await made({ scopes: ['crm.contacts.read'] })
     const wider = { to: `${agentId}/x`, scopes: ['crm.contacts.write'] }
-    expect(reasonOf(await ask(wider, [ref(narrow.handle)]))).toBe('delegation_not_narrower')
+    expect(reasonIn(await ask(wider, [ref(narrow.handle)]))).toBe('delegation_not_narrower')
     const both = { to: `${agentId}/x`, scopes: ['crm.contacts.read', 'crm.contacts.write'], narrow: true }
     expect((await made(both, [ref(narrow.handle)])).scopes).toEqual(['crm.contacts.read'])
   })
@@ -181,17 +159,17 @@ describe('a delegation', () => {
       { key: 'calls', max_lifetime: 2 },
     ]
     const { handle } = await made({ scopes: ['crm.contacts.read'], constraints: bounds })
-    expect(reasonOf(await call(api('/contacts/acmeevil'), [ref(handle)]))).toBe('chain_ceiling_exceeded')
+    expect(reasonIn(await call(api('/contacts/acmeevil'), [ref(handle)]))).toBe('chain_ceiling_exceeded')
     expect((await call(api('/contacts/acme/1'), [ref(handle)])).status).toBe(200)
     expect((await call(api('/contacts/acme/2'), [ref(handle)])).status).toBe(200)
-    expect(reasonOf(await call(api('/contacts/acme/3'), [ref(handle)]))).toBe('chain_ceiling_exceeded')
+    expect(reasonIn(await call(api('/contacts/acme/3'), [ref(handle)]))).toBe('chain_ceiling_exceeded')
   })
 
   it('is one alone: two on a request are refused, and one that is not known', async () => {
     const [one, other] = [await made({ scopes: ['crm.a'] }), await made({ scopes: ['crm.b'] })]
-    expect(reasonOf(await call(api('/contacts/7'), [ref(one.handle), url(other.handle)]))).toBe('chain_malformed')
-    expect(reasonOf(await call(api('/contacts/7'), [ref(one.handle), ref(one.handle)]))).toBe('chain_malformed')
-    expect(reasonOf(await call(api('/contacts/7'), [ref('x'.repeat(43))]))).toBe('delegation_unknown')
+    expect(reasonIn(await call(api('/contacts/7'), [ref(one.handle), url(other.handle)]))).toBe('chain_malformed')
+    expect(reasonIn(await call(api('/contacts/7'), [ref(one.handle), ref(one.handle)]))).toBe('chain_malformed')
+    expect(reasonIn(await call(api('/contacts/7'), [ref('x'.repeat(43))]))).toBe('delegation_unknown')
   })
 
   it('may be shown whole by who is its holder, and by nobody else', async () => {
@@ -201,9 +179,9 @@ describe('a delegation', () => {
       ref(root.handle),
     ])
     const answer = await call(api('/contacts/7'), [`Delegation-Chain: ${child.chain}`])
-    expect(reasonOf(answer)).toBe('chain_holder_binding_failed')
+    expect(reasonIn(answer)).toBe('chain_holder_binding_failed')
     const forged = `${root.chain.slice(0, -2)}AA`
-    expect(reasonOf(await call(api('/contacts/7'), [`Delegation-Chain: ${forged}`]))).toBe('chain_signature_invalid')
+    expect(reasonIn(await call(api('/contacts/7'), [`Delegation-Chain: ${forged}`]))).toBe('chain_signature_invalid')
   })
 
   it('ends with all below it when it is given back', async () => {
@@ -214,7 +192,7 @@ describe('a delegation', () => {
     expect((await call(`${door}/delegations/${child.jti}`, [ref(sibling.handle)], 'DELETE')).status).toBe(403)
     expect((await call(`${door}/delegations/${child.jti}`, [ref(root.handle)], 'DELETE')).status).toBe(204)
     for (const { handle } of [child, grandchild])
-      expect(reasonOf(await call(api('/contacts/7'), [ref(handle)]))).toBe('chain_revoked')
+      expect(reasonIn(await call(api('/contacts/7'), [ref(handle)]))).toBe('chain_revoked')
     for (const { handle } of [root, sibling]) expect((await call(api('/contacts/7'), [ref(handle)])).status).toBe(200)
     const events = (await gate.records(1))
       .filter(({ kind }) => kind === 'delegation')
@@ -232,7 +210,7 @@ describe('a delegation', () => {
     const other = spawn(process.execPath, ['-e', asking], { stdio: ['pipe', 'pipe', 'inherit'] })
     const [told] = await once(other.stdout, 'data')
     const { handle } = JSON.parse(String(told))
-    expect(reasonOf(await call(api('/contacts/7'), [ref(handle)]))).toBe('chain_holder_binding_failed')
+    expect(reasonIn(await call(api('/contacts/7'), [ref(handle)]))).toBe('chain_holder_binding_failed')
     other.stdin.end()
     await once(other, 'exit')
   })
