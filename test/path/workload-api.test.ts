@@ -1,5 +1,6 @@
 // A proxy whose identity comes from a Workload API: not ready without, rotated under load, taken back at once.
 import { once } from 'node:events'
+import { realpathSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -107,20 +108,22 @@ test('a socket that only the environment names', async () => {
   )
 })
 
-test('an agent gets its identity from the embedded authority, by the word of the kernel, and is known by it', async ({
-  skip,
-}) => {
-  if (nativeCalls() === undefined) skip('the kernel does not say who a peer is (SO_PEERCRED)')
-  const folder = await mkdtemp(join(tmpdir(), 'postern-embedded-'))
-  onTestFinished(() => rm(folder, { recursive: true }))
-  const path = join(folder, 'api.sock')
-  const gate = await openGate(
-    `identity: { source: embedded, socket: "unix://${path}", uids: { "${process.getuid?.() ?? 0}": ${agent} } }\n${listener}`,
-  )
-  onTestFinished(() => gate[Symbol.asyncDispose]())
-  const address = { kind: 'unix', path } as const
-  const mine = await WorkloadApiSource.open({ address, trustDomain, now: Date.now, onProblem: () => {} })
-  onTestFinished(() => mine.close())
-  expect(mine.svid().id).toBe(agent)
-  expect((await ask(gate.port('mesh'), mine.svid())).reason).toBe('no_rule')
-})
+test.for<readonly [string, string]>([
+  ['user', `uids: { "${process.getuid?.() ?? 0}": ${agent} }`],
+  ['program', `workloads: [{ id: "${agent}", executable: "${realpathSync(process.execPath)}" }]`],
+])(
+  'an agent gets its identity from the embedded authority by its %s, which the kernel tells, and is known by it',
+  async ([, registered], { skip }) => {
+    if (nativeCalls() === undefined) skip('the kernel does not say who a peer is (SO_PEERCRED)')
+    const folder = await mkdtemp(join(tmpdir(), 'postern-embedded-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    const path = join(folder, 'api.sock')
+    const gate = await openGate(`identity: { source: embedded, socket: "unix://${path}", ${registered} }\n${listener}`)
+    onTestFinished(() => gate[Symbol.asyncDispose]())
+    const address = { kind: 'unix', path } as const
+    const mine = await WorkloadApiSource.open({ address, trustDomain, now: Date.now, onProblem: () => {} })
+    onTestFinished(() => mine.close())
+    expect(mine.svid().id).toBe(agent)
+    expect((await ask(gate.port('mesh'), mine.svid())).reason).toBe('no_rule')
+  },
+)
