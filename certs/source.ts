@@ -9,6 +9,8 @@ export interface X509Svid {
   readonly key: import('node:crypto').KeyObject
   /** Epoch milliseconds. */
   readonly expiresAt: number
+  /** What the operator says this identity is for, where the Workload API tells it. */
+  readonly hint?: string
 }
 
 /** The roots of one trust domain. Bundles of different domains are never merged (SPIFFE Federation §4.2). A source replaces a bundle when it changes; it never changes one that it gave out. */

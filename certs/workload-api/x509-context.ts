@@ -71,7 +71,7 @@ function readIdentity(
   const domain = trustDomainOf(svid.id)
   if (trustDomain !== undefined && domain !== trustDomain)
     throw new Error(`${svid.id} is not of the trust domain ${trustDomain}`)
-  return { svid, hint }
+  return { svid: hint === '' ? svid : { ...svid, hint }, hint }
 }
 
 /** Certificates follow one another without anything between (Workload API §4.1): the length of each says where it ends. */

@@ -237,7 +237,7 @@ describe('hints', () => {
     const api = await scriptedWorkloadApi()
     api.x509 = (stream) => stream.write(x509Message(both))
     const { source } = await opened(api, { hint: 'external' })
-    expect(source.svid().id).toBe('spiffe://acme.example/external')
+    expect(source.svid()).toMatchObject({ id: 'spiffe://acme.example/external', hint: 'external' })
     expect(source.identities.map(({ hint }) => hint)).toEqual(['external', 'internal'])
   })
 
