@@ -10,13 +10,14 @@ import { identity } from './scenarios/identity.ts'
 import { requests } from './scenarios/requests.ts'
 import { rest } from './scenarios/rest.ts'
 import type { Findings, Pace } from './scenarios/scenario.ts'
+import { stop } from './scenarios/stop.ts'
 import { streams } from './scenarios/streams.ts'
 import { subjects } from './subjects/all.ts'
 
 const help = `Usage: npm run bench -- [options]
 
   --short             a few seconds each, for CI; the figures are held against bench/floors.json
-  --only A,B          only these scenarios: 1k, 100k, streams, bodies, rest, identity
+  --only A,B          only these scenarios: 1k, 100k, streams, bodies, rest, identity, stop
   --subjects A,B      only these subjects: ${subjects.map(({ name }) => name).join(', ')}
   --save          write bench/RESULTS.md from this run, also when it is a short one
   --help
@@ -31,6 +32,7 @@ const scenarios = {
   bodies,
   rest,
   identity,
+  stop,
 }
 
 const wholePace: Pace = {

@@ -199,7 +199,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   const exchanges = new OpenExchanges()
   /** What stops end; there is something to end as soon as there are listeners. */
   let review = (): number => 0
-  let dropStopped = (): void => {}
+  let dropStopped = (): Promise<void> => Promise.resolve()
   const journal = eventJournal({ sink, settings: config.records, now, newId: requestId })
   const stops = await openStops(config.stop, {
     adminSocket: socket,
@@ -207,9 +207,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     isOwn,
     now,
     onChange() {
-      const cut = review()
-      dropStopped()
-      return { cut }
+      return { cut: review(), kept: dropStopped() }
     },
     onOrder(stop, by) {
       log.warn({ stop, by }, 'stopped')
@@ -271,7 +269,11 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     onCredential: ({ provider, result }) => {
       if (result !== 'hit') metrics.credentialRequests.add(1, provider, result)
     },
-    onRevocation: (event) => log.info(event, 'a token of somebody who was stopped is taken back'),
+    onRevocation({ credential, result }) {
+      metrics.credentialRevocations.add(1, credential, result)
+      if (result !== 'revoked')
+        log.warn({ credential, result }, 'a token of somebody who was stopped is not taken back yet')
+    },
     revocationFile: stopFile(config.stop, socket)?.replace(/(\.jsonl)?$/, '.revocations'),
     onProblem: (problem) => log.error({ err: problem }, 'tokens that are to be taken back cannot be kept'),
     onError: (error) => log.error({ err: error }, 'a record could not be made'),

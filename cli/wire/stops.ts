@@ -18,7 +18,7 @@ import { largestFeed } from '../../proxy/stop/feed-document.ts'
 import { Folder } from '../../proxy/stop/folder.ts'
 import type { Order } from '../../proxy/stop/order.ts'
 import type { FeedSettings, StopSettings } from '../../proxy/stop/settings.ts'
-import { type Outcome, Stops } from '../../proxy/stop/stops.ts'
+import { type Ended, type Outcome, Stops } from '../../proxy/stop/stops.ts'
 
 /** Milliseconds that a look at the feed may take, and a start waits for it. */
 const patience = 5_000
@@ -31,7 +31,7 @@ export interface StopSurroundings {
   /** Epoch milliseconds. */
   readonly now: () => number
   /** Called in the tick in which something is stopped or no longer is, or the feed becomes stale; ends what may not go on. */
-  readonly onChange: () => { readonly cut: number }
+  readonly onChange: () => Ended
   /** @param by who ordered it, such as `uid 1000` */
   readonly onOrder: (stop: Stop, by: string) => void
   /** @param by who lifted it; `time` when it lapsed */

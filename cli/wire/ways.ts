@@ -93,10 +93,14 @@ export class Ways {
     return this.#made.policy.version
   }
 
-  /** Forgets the credentials of those who are stopped, and takes back at their source what was made for them. */
-  dropStopped(): void {
+  /**
+   * Forgets the credentials of those who are stopped, and takes back at their source what was made for them.
+   * @returns resolves when what is still to be taken back would survive the process
+   */
+  dropStopped(): Promise<void> {
     const { stops, now } = this.#surroundings
-    this.#manager.drop((subject) => stops.find(subject, now()) !== undefined)
+    const { kept } = this.#manager.drop((subject) => stops.find(subject, now()) !== undefined)
+    return kept
   }
 
   /** @throws when it cannot be used; the one before stays */

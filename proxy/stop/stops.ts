@@ -13,11 +13,18 @@ export interface StopsOptions {
   /** A short id that no stop has had before. */
   readonly newId: () => string
   /** Called in the tick in which what is in force changed; ends what is under way and says how many it ended. */
-  readonly onChange: () => { readonly cut: number }
+  readonly onChange: () => Ended
   readonly onOrder: (stop: Stop, by: string) => void
   /** @param by who lifted it, or `time` when it lapsed */
   readonly onLift: (stop: Stop, by: string) => void
   readonly onProblem: (problem: Error) => void
+}
+
+/** What a change of what is in force ended. */
+export interface Ended {
+  readonly cut: number
+  /** Resolves when what else is to be done for it would survive the process; never rejects. */
+  readonly kept?: Promise<void>
 }
 
 /** What became of an order or a lift. */
@@ -73,9 +80,10 @@ export class Stops {
     const at = now()
     const stop = stopOf(order, newId(), at, by)
     const begun = performance.now()
-    const { cut } = this.replace([stop], [], by)
+    const { cut, kept } = this.replace([stop], [], by)
     const took = performance.now() - begun
-    return { stop, cut, took, unwritten: await this.#write({ order: stop }) }
+    const [unwritten] = await Promise.all([this.#write({ order: stop }), kept])
+    return { stop, cut, took, unwritten }
   }
 
   /**
@@ -96,7 +104,7 @@ export class Stops {
    * Takes orders into force, each in place of one with its id, and others out of it, as one change.
    * @param by who lifts what is taken out
    */
-  replace(ordered: readonly Stop[], gone: readonly string[], by: string): { readonly cut: number } {
+  replace(ordered: readonly Stop[], gone: readonly string[], by: string): Ended {
     const { now, onChange, onOrder, onLift } = this.#options
     const { epoch } = this.list
     const lifted = [...gone, ...ordered.map(({ id }) => id)].flatMap((id) => this.list.remove(id) ?? [])
