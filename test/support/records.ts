@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import type { AuditRecord } from '../../proxy/record/line.ts'
 
-/** Every whole line of the file; none when there is no such file yet. */
+/** Every whole line of the file but the checkpoints, whose number depends on the clock; none when there is no such file yet. */
 export async function recordsIn(file: string): Promise<readonly AuditRecord[]> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return ''
@@ -13,4 +13,5 @@ export async function recordsIn(file: string): Promise<readonly AuditRecord[]> {
     .split('\n')
     .filter(Boolean)
     .map((line): AuditRecord => JSON.parse(line))
+    .filter(({ kind }) => kind !== 'checkpoint')
 }
