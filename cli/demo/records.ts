@@ -29,17 +29,18 @@ export class RecordReader {
       const line = text.split('\n').slice(0, -1)[this.#seen]
       if (line === undefined) continue
       this.#seen += 1
-      return JSON.parse(line)
+      const record: AuditRecord = JSON.parse(line)
+      if (record.kind !== 'checkpoint') return record
     }
     throw new Error('a request was not recorded')
   }
 }
 
-/** All records, the way a person gets at them: by `postern logs`. */
+/** All records but checkpoints, the way a person gets at them: by `postern logs`. */
 export async function readWithLogs(postern: Postern): Promise<AuditRecord[]> {
   const text = await postern.read(['logs', recordsFile, '--json'])
   const lines = text.split('\n').filter((line) => line !== '')
-  return lines.map((line): AuditRecord => JSON.parse(line))
+  return lines.map((line): AuditRecord => JSON.parse(line)).filter(({ kind }) => kind !== 'checkpoint')
 }
 
 /** What `postern logs` shows on a terminal of at most 100 columns, which a pipe or a picture need not be. */
