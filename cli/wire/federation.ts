@@ -8,6 +8,7 @@ import type { Config } from '../../proxy/config/schema.ts'
 import type { FederationSettings } from '../../proxy/identify/settings.ts'
 import type { AdminStatus } from '../../proxy/record/admin-protocol.ts'
 import { type EndpointSurroundings, endpointFeed, pause } from './bundle-endpoint.ts'
+import type { House } from './house.ts'
 
 /** Milliseconds that a start waits for the bundles of others; after that it goes on without them. */
 const firstLook = 3_000
@@ -47,6 +48,32 @@ export async function openTrust(
   const over = new AbortController()
   await Promise.race([trust.prepare(federated(federation))(), pause(firstLook, over.signal)])
   over.abort()
+  return trust
+}
+
+/** The same for the house: told of by metrics, and followed until the end. */
+export async function openFederation(source: SvidSource, house: House): Promise<Trust> {
+  const { config, resolve, isOwn, now, log, metrics, closes } = house
+  const trust = await openTrust(config(), source, {
+    resolve,
+    isOwn,
+    now,
+    onRefresh(domain, problem) {
+      metrics.federationRefreshes.add(1, domain, problem === undefined ? 'ok' : 'failed')
+      if (problem !== undefined) log.warn({ err: problem }, 'a federated bundle could not be refreshed')
+    },
+  })
+  const followed = new AbortController()
+  closes(() => {
+    followed.abort()
+    return trust.close()
+  })
+  void trust.follow(followed.signal)
+  metrics.federationRefreshed.from(() =>
+    federationStatus(trust).flatMap(({ trust_domain, refreshed_at }) =>
+      refreshed_at === undefined ? [] : [[[trust_domain], Date.parse(refreshed_at) / 1_000] as const],
+    ),
+  )
   return trust
 }
 

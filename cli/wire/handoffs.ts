@@ -131,6 +131,9 @@ function chainOf(
   return hops.map(({ id, scopes, jti }) => ({ id, scopes: [...scopes], ...(jti === undefined ? {} : { jti }) }))
 }
 
+/** Who orders a stop when an agent gives a delegation back. */
+export const takenBackBy = 'the agent'
+
 /** @param by who ordered or lifted it, such as `uid 1000` */
 export function stopRecord(event: StopRecord['event'], { what, reason, until }: Stop, by: string): StopRecord {
   const [, uid] = /^uid (\d+)$/.exec(by) ?? []

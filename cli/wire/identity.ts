@@ -1,5 +1,5 @@
 // The identity of this process: readiness says whether there is one, and people can look at it.
-import { openSource, type SourceContents } from '../../certs/open-source.ts'
+import { type OpenedSource, openSource, type SourceContents } from '../../certs/open-source.ts'
 import type { IdentitySettings } from '../../certs/settings.ts'
 import type { SvidSource } from '../../certs/source.ts'
 import type { TrustDomain } from '../../certs/spiffe-id.ts'
@@ -10,8 +10,44 @@ import { createResolver } from '../../proxy/forward/resolver.ts'
 import type { AdminStatus } from '../../proxy/record/admin-protocol.ts'
 import type { Readiness } from '../../proxy/record/readiness.ts'
 import { federationStatus, openTrust } from './federation.ts'
+import type { House } from './house.ts'
+import { workloadPeers } from './workload-peer.ts'
 
 const check = 'identity'
+
+/**
+ * Opens the source of the identity, and tells by readiness and metrics what it has.
+ * @throws when it cannot be opened
+ */
+export async function openIdentity(
+  settings: IdentitySettings,
+  { config, environment, now, log, metrics, readiness, closes }: House,
+): Promise<OpenedSource> {
+  const identity = await openSource(settings, {
+    trustDomain: config().trustDomain,
+    now,
+    endpoint: environment.SPIFFE_ENDPOINT_SOCKET,
+    peerOf: workloadPeers(),
+    onProblem: (problem) => log.warn({ err: problem }, 'the source of the identity has a problem'),
+  })
+  const followed = new AbortController()
+  closes(() => {
+    followed.abort()
+    return identity.close()
+  })
+  if (identity.needsIdentity) followIdentity(identity.source, readiness, followed.signal)
+  metrics.svidExpiry.from(() => expiryOf(identity.source))
+  return identity
+}
+
+/** When the own SVID expires, as Unix time; 0 where there is none. */
+function expiryOf(svids: SvidSource): number {
+  try {
+    return svids.svid().expiresAt / 1_000
+  } catch {
+    return 0
+  }
+}
 
 /** Follows the source until the signal is aborted. */
 export function followIdentity(source: SvidSource, readiness: Readiness, signal: AbortSignal): void {

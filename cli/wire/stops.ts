@@ -12,6 +12,7 @@ import { KeySet } from '../../proxy/identify/key-set.ts'
 import { readSmallFile } from '../../proxy/obtain/small-file.ts'
 import type { AdminStatus } from '../../proxy/record/admin-protocol.ts'
 import { type AdminOutcome, type AdminStops, adminStopOf } from '../../proxy/record/admin-stops.ts'
+import type { EventJournal } from '../../proxy/record/event-journal.ts'
 import { DropFolder } from '../../proxy/stop/drop.ts'
 import { StopFeed } from '../../proxy/stop/feed.ts'
 import { largestFeed } from '../../proxy/stop/feed-document.ts'
@@ -19,6 +20,8 @@ import { Folder } from '../../proxy/stop/folder.ts'
 import type { Order } from '../../proxy/stop/order.ts'
 import type { FeedSettings, StopSettings } from '../../proxy/stop/settings.ts'
 import { type Ended, type Outcome, Stops } from '../../proxy/stop/stops.ts'
+import { stopRecord, takenBackBy } from './handoffs.ts'
+import type { House } from './house.ts'
 
 /** Milliseconds that a look at the feed may take, and a start waits for it. */
 const patience = 5_000
@@ -121,6 +124,45 @@ export async function openStops(settings: StopSettings, surroundings: StopSurrou
     await close()
     throw error
   }
+}
+
+/**
+ * The same for the house: told of by records, metrics and log.
+ * @param end ends what may not go on
+ */
+export async function openStopsOf(house: House, journal: EventJournal, end: () => Ended): Promise<OpenStops> {
+  const { config, resolve, isOwn, now, log, metrics, closes } = house
+  const { stop: settings, admin } = config()
+  const stops = await openStops(settings, {
+    adminSocket: admin.socket,
+    resolve,
+    isOwn,
+    now,
+    onChange: end,
+    onOrder(stop, by) {
+      // An agent that gives a delegation back is no alarm.
+      log[by === takenBackBy ? 'info' : 'warn']({ stop, by }, 'stopped')
+      void journal.recordStop(stopRecord('stop.ordered', stop, by))
+    },
+    onLift(stop, by) {
+      log.warn({ stop, by }, 'no longer stopped')
+      void journal.recordStop(stopRecord('stop.lifted', stop, by))
+    },
+    onProblem: (problem) => log.error({ err: problem }, 'stops have a problem'),
+    onFeedProblem(problem) {
+      metrics.stopFeedFailures.add(1)
+      log.error({ err: problem }, 'the feed of stops could not be used')
+    },
+    onStale(stale) {
+      if (stale) log.error('the feed of stops is stale: delegated requests are refused')
+      else log.info('the feed of stops is up to date')
+    },
+  })
+  closes(() => stops.close())
+  metrics.stopsActive.from(() => stops.list.size)
+  metrics.stopsUnwritten.from(() => stops.unwritten)
+  metrics.stopFeedStale.from(() => (settings.feed === undefined ? undefined : stops.stale ? 1 : 0))
+  return stops
 }
 
 function told({ stop, cut, took, unwritten }: Outcome): AdminOutcome {
