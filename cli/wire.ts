@@ -20,6 +20,7 @@ import { Readiness } from '../proxy/record/readiness.ts'
 import { version } from './version.ts'
 import { openAdmin } from './wire/admin.ts'
 import { attestorsOf } from './wire/attestors.ts'
+import { openBudgets } from './wire/budgets.ts'
 import { openDelegation } from './wire/delegation.ts'
 import { federated, federationStatus, openFederation } from './wire/federation.ts'
 import { handoffRecorder, takenBackBy } from './wire/handoffs.ts'
@@ -190,6 +191,11 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   metrics.stopsActive.from(() => stops.list.size)
   metrics.stopsUnwritten.from(() => stops.unwritten)
   metrics.stopFeedStale.from(() => (config.stop.feed === undefined ? undefined : stops.stale ? 1 : 0))
+  const budgets = await openBudgets(stopFile(config.stop, socket), {
+    now,
+    onProblem: (problem) => log.error({ err: problem }, 'what is spent of budgets cannot be kept'),
+  })
+  closing.push(() => budgets.close())
   const users = openUsers(config.users, {
     resolve: house.resolve,
     isOwn,
@@ -222,6 +228,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     open: exchanges,
     stops: stops.list,
     delegation,
+    budgets,
     sink,
     fingerprint,
     observe: observer(metrics),
@@ -238,6 +245,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     onError: (error) => log.error({ err: error }, 'a record could not be made'),
   })
   closing.push(() => ways.close())
+  metrics.budgetUsed.from(() => ways.budgets.map(({ name, used }) => [[name], used] as const))
   dropStopped = () => ways.dropStopped()
   review = () => exchanges.review((reached) => judge(reached, ways.current, now()))
   // What passes with time (an expiry, a condition on the hour) has no event of its own.

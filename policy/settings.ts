@@ -84,7 +84,7 @@ const allowSchema = z.strictObject(
   matchFields({ who: 'Missing or empty means nobody.', what: 'Missing means any, empty means none.' }),
 )
 
-const denySchema = z.strictObject(
+export const denySchema = z.strictObject(
   matchFields({ who: 'Missing means everybody and everywhere.', what: 'Missing means any.' }),
 )
 

@@ -2,6 +2,7 @@
 import type { Duplex, Readable } from 'node:stream'
 import { inspect } from 'node:util'
 import type { SpiffeId } from '../certs/spiffe-id.ts'
+import type { Spending } from '../policy/budgets/spending.ts'
 import type { Constraint } from '../policy/delegation/constraints.ts'
 import type { HeldChain } from '../policy/delegation/hold.ts'
 import type { Allow } from '../policy/engine.ts'
@@ -163,6 +164,8 @@ export interface Identified extends Captured {
 export interface Authorized extends Identified {
   readonly grant: Allow
   readonly destination: Destination
+  /** What is set aside for it; absent where no budget concerns it. */
+  readonly spending?: Spending
 }
 
 export function isAuthorized(reached: Reached): reached is Reached & Authorized {

@@ -7,7 +7,10 @@
 // a request early. Whatever goes wrong is a refusal too: it denies and it is recorded.
 import type { PolicyEngine, Reach } from '../policy/engine.ts'
 import { authorize, reauthorize, type Standing } from './authorize/authorize.ts'
+import { reserve, settle } from './authorize/budgeted.ts'
 import { refuseAllStopped, refuseStopped } from './authorize/stopped.ts'
+import type { Budgets } from './budget/budgets.ts'
+import { meter } from './budget/meter.ts'
 import type { Door } from './door/door.ts'
 import {
   type Answer,
@@ -51,6 +54,7 @@ export interface Way extends Standing {
   readonly door: Door
   readonly policy: PolicyEngine
   readonly destinations: ReadonlyMap<string, Destination>
+  readonly budgets: Budgets
   readonly credentials: Credentials
   readonly placements: Placements
   readonly forwarder: Forwarder
@@ -84,7 +88,9 @@ async function conclude(captured: Captured, story: Story, reply: Reply, way: Way
   }
   way.open.leave(open)
   const bytes = { sent: delivered.sent, received: delivered.received ?? captured.body?.passed ?? 0 }
-  record(story.ends({ refusal: delivered.refusal, answer, ended: delivered.ended, bytes }), way)
+  const outcome = story.ends({ refusal: delivered.refusal, answer, ended: delivered.ended, bytes })
+  settle(outcome)
+  record(outcome, way)
 }
 
 async function pass(captured: Captured, story: Story, way: Way, signal: Signal): Promise<Answer> {
@@ -101,7 +107,10 @@ async function pass(captured: Captured, story: Story, way: Way, signal: Signal):
   }
 
   // Before any credential is touched. Fails as `revoked`, `chain_*`, `denied_by_rule`, `no_rule`, `limit_exceeded`.
-  const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations, way))
+  const allowed = story.came('authorize', authorize(identified, way.policy, way.destinations, way))
+
+  // Set aside before it can be spent; settled when the outcome is known. Fails as `budget_exhausted`.
+  const authorized = story.came('authorize', await reserve(allowed, way.budgets))
 
   // Before the request can have an effect, so that none goes unrecorded. Fails as `records_unavailable`.
   await way.journal.intent(authorized)
@@ -124,7 +133,8 @@ async function pass(captured: Captured, story: Story, way: Way, signal: Signal):
   }
 
   // Last, since only now is there an answer that could give the secret back. Fails as `response_uninspectable`, `secret_echoed`.
-  return redact(answer, injected)
+  // What is left of it is what counts.
+  return meter(redact(answer, injected), injected)
 }
 
 /** The exchange with another credential after an answer that refused the first; undefined where none would do better. */
@@ -150,9 +160,10 @@ function discard(answer: Answer): void {
 async function open(captured: Captured, story: Story, way: Way, signal: Signal): Promise<Answer> {
   refuseAllStopped(way.stops)
   const identified = story.came('identify', await identify(captured, way.attestors, way.delegations, signal))
-  const authorized = story.came('authorize', authorize(identified, way.policy, way.destinations, way))
+  const allowed = story.came('authorize', authorize(identified, way.policy, way.destinations, way))
+  const authorized = story.came('authorize', await reserve(allowed, way.budgets))
   await way.journal.intent(authorized)
-  return story.answered(await way.forwarder.tunnel(authorized, signal))
+  return meter(story.answered(await way.forwarder.tunnel(authorized, signal)), authorized)
 }
 
 /**

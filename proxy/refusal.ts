@@ -325,6 +325,11 @@ export const reasons = {
     title: 'The limit of requests is reached.',
     next: 'Wait for the time in Retry-After.',
   },
+  budget_exhausted: {
+    status: 429,
+    title: 'The budget for this is used up.',
+    next: 'Wait for the time in Retry-After, when it renews.',
+  },
   // obtain
   scope_not_granted: {
     status: 403,
@@ -416,6 +421,8 @@ export interface RefusalDetail {
   readonly detail?: string
   /** The rule that decided. */
   readonly rule?: string
+  /** The budget that is used up. */
+  readonly budget?: string
   /** Of the rules that decided, where it is not told otherwise. */
   readonly policyVersion?: string
   /** Whole seconds until it may be tried again. */
@@ -433,6 +440,7 @@ export class Refusal extends Error {
   readonly reason: Reason
   readonly detail: string | undefined
   readonly rule: string | undefined
+  readonly budget: string | undefined
   readonly policyVersion: string | undefined
   readonly retryAfter: number | undefined
   readonly shadows: readonly Shadow[] | undefined
@@ -440,12 +448,13 @@ export class Refusal extends Error {
 
   constructor(
     reason: Reason,
-    { detail, rule, policyVersion, retryAfter, shadows, cause, findings = [] }: RefusalDetail = {},
+    { detail, rule, budget, policyVersion, retryAfter, shadows, cause, findings = [] }: RefusalDetail = {},
   ) {
     super(detail === undefined ? reason : `${reason}: ${detail}`, cause === undefined ? undefined : { cause })
     this.reason = reason
     this.detail = detail
     this.rule = rule
+    this.budget = budget
     this.policyVersion = policyVersion
     this.retryAfter = retryAfter
     this.shadows = shadows

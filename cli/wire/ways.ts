@@ -4,6 +4,7 @@ import type { SvidSource } from '../../certs/source.ts'
 import { compile } from '../../policy/compile.ts'
 import { createEngine, type RuleEngine } from '../../policy/rule-engine.ts'
 import type { Stops } from '../../proxy/authorize/stopped.ts'
+import type { ConfiguredBudgets } from '../../proxy/budget/budgets.ts'
 import type { SecretReference } from '../../proxy/config/scalars.ts'
 import type { Config } from '../../proxy/config/schema.ts'
 import type { IsOwn } from '../../proxy/forward/connector.ts'
@@ -25,6 +26,7 @@ import { auditJournal } from '../../proxy/record/journal.ts'
 import type { AuditRecord } from '../../proxy/record/line.ts'
 import type { RecordSink } from '../../proxy/record/sink.ts'
 import type { Secret } from '../../proxy/secret.ts'
+import type { OpenBudgets } from './budgets.ts'
 import type { Delegation } from './delegation.ts'
 
 /** Milliseconds that a call to a token server may take to connect. */
@@ -39,6 +41,7 @@ export interface WaySurroundings {
   readonly open: OpenExchanges
   readonly stops: Stops
   readonly delegation: Pick<Delegation, 'delegations' | 'door' | 'delegated'>
+  readonly budgets: Pick<OpenBudgets, 'of'>
   readonly sink: RecordSink
   readonly fingerprint: (secret: Secret) => string
   readonly observe: (record: AuditRecord) => void
@@ -54,6 +57,7 @@ export interface WaySurroundings {
 interface Made {
   readonly config: Config
   readonly policy: RuleEngine
+  readonly budgets: ConfiguredBudgets
   readonly credentials: ReadonlyMap<string, ConfiguredCredential>
   readonly placements: Catalogue
   readonly forwarder: PooledForwarder
@@ -93,6 +97,11 @@ export class Ways {
     return this.#made.policy.version
   }
 
+  /** How much is used of each. */
+  get budgets(): ReturnType<ConfiguredBudgets['status']> {
+    return this.#made.budgets.status()
+  }
+
   /**
    * Forgets the credentials of those who are stopped, and takes back at their source what was made for them.
    * @returns resolves when what is still to be taken back would survive the process
@@ -119,18 +128,19 @@ export class Ways {
   }
 
   #make(config: Config, before?: Made): Made {
-    const { fingerprint, isOwn } = this.#surroundings
+    const { fingerprint, isOwn, budgets } = this.#surroundings
     const { rules, credentials, destinations } = config
     return {
       config,
       policy: createEngine(compile({ rules, destinations: Object.values(destinations) }), before?.policy),
+      budgets: budgets.of(config.budgets),
       placements: createPlacements({ rules, credentials, standInKey: this.#standInKey, fingerprint }),
       credentials: configureCredentials(credentials, this.#providers(), before?.credentials),
       forwarder: new PooledForwarder(this.#resolve, isOwn, this.#mutualTls()),
     }
   }
 
-  #wayOf({ config, policy, placements, forwarder }: Made): Way {
+  #wayOf({ config, policy, budgets, placements, forwarder }: Made): Way {
     const { attestors, open, stops, delegation, sink, fingerprint, observe, onError } = this.#surroundings
     return {
       attestors,
@@ -139,6 +149,7 @@ export class Ways {
       open,
       policy,
       destinations: new Map(Object.entries(config.destinations)),
+      budgets,
       credentials: this.#manager,
       placements,
       forwarder,

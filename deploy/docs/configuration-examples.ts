@@ -137,6 +137,22 @@ destinations:
 credentials:
   crm-key: { kind: file, path: secrets/crm-key, for: [crm] }
 `,
+  budgets: `budgets:
+  tokens-of-a-user:
+    per: user
+    for: { to: model }
+    every: 1d
+    cost: { json: usage.total_tokens, units: 200000, reserve: 4000 }
+  one-task:
+    per: txn
+    every: 1h
+    requests: 500
+    responseBytes: 50000000
+    paths: 100
+
+destinations:
+  model: { hosts: [api.openai.com] }
+`,
   records: `records:
   to: /var/log/postern/records.jsonl
   durability: intent

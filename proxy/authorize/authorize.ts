@@ -20,7 +20,7 @@ export function authorize(
 ): Authorized {
   refuseStopped(identified, stops, identified.receivedAt)
   refuseBeyondDelegation(identified, delegated)
-  const decision = policy.decide(question(identified, identified.receivedAt))
+  const decision = policy.decide(questionOf(identified, identified.receivedAt))
   const authorized = granted(identified, decision, policy.version, destinations)
   refuseStopped(authorized, stops, identified.receivedAt)
   return authorized
@@ -39,7 +39,7 @@ export function reauthorize(
 ): void {
   refuseStopped(authorized, stops, now)
   refuseEndedDelegation(authorized, delegated, now)
-  const decision = policy.review(question(authorized, now))
+  const decision = policy.review(questionOf(authorized, now))
   const { grant, destination } = granted(authorized, decision, policy.version, destinations)
   const { grant: before } = authorized
   if (grant.credential === before.credential && destination.name === before.destination) return
@@ -65,7 +65,8 @@ function granted(
   return { ...identified, grant: decision, destination }
 }
 
-function question({ caller, principal, chain, method, target, headers }: Identified, now: number): Question {
+/** An exchange, as the policy sees it. */
+export function questionOf({ caller, principal, chain, method, target, headers }: Identified, now: number): Question {
   return {
     now,
     caller,

@@ -23,6 +23,13 @@ export function destinationsOf(rule: unknown, path: Path): Mention[] {
   })
 }
 
+/** The destinations that a budget concerns, one or a list. */
+function budgeted(budget: unknown, path: Path): Mention[] {
+  const to = member(member(budget, 'for'), 'to')
+  const at = [...path, 'for', 'to']
+  return typeof to === 'string' ? [{ name: to, path: at }] : mentions(to, at)
+}
+
 /** The destinations that a credential is for. */
 export const boundTo = (credential: unknown, path: Path): Mention[] =>
   mentions(member(credential, 'for'), [...path, 'for'])
@@ -50,6 +57,11 @@ export function wrongReferences(data: unknown): Mistake[] {
     ...unknownNames(
       'destination',
       credentials.flatMap(([name, credential]) => boundTo(credential, ['credentials', name])),
+      destinations,
+    ),
+    ...unknownNames(
+      'destination',
+      entriesOf(member(data, 'budgets')).flatMap(([name, budget]) => budgeted(budget, ['budgets', name])),
       destinations,
     ),
     ...unknownNames(

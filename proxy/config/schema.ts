@@ -2,6 +2,7 @@
 import * as z from 'zod'
 import { identitySchema } from '../../certs/settings.ts'
 import { checkRule, checkRuleNames, nameRules, ruleSchema } from '../../policy/settings.ts'
+import { budgetSchema } from '../budget/settings.ts'
 import { listenSchema } from '../capture/settings.ts'
 import type { Destination } from '../exchange.ts'
 import { destinationSchema, resolveSchema } from '../forward/settings.ts'
@@ -87,6 +88,12 @@ export const configSchema = z.strictObject({
     .default([])
     .describe(
       'Who may do what. Any `deny` that matches refuses; else the first `allow` that matches decides; else no.',
+    ),
+  budgets: z
+    .record(name, budgetSchema)
+    .default({})
+    .describe(
+      'How much of what rules allow may be used in a time, by name. docs/budgets.md tells the whole. Empty means no bounds.',
     ),
   records: recordsSchema.prefault({}).describe('Where the record of each request goes.'),
   stop: stopSettingsSchema

@@ -16,6 +16,7 @@ export function warningsOf(config: Config, environment: Environment): Mistake[] 
     ...credentialWarnings(config, environment),
     ...ruleWarnings(config),
     ...strangerWarnings(config),
+    ...budgetWarnings(config),
   ]
 }
 
@@ -142,4 +143,14 @@ function strangerWarnings({ rules, trustDomain, identity, federation }: Config):
       return trusted.has(domain) ? [] : [{ path, message: `nobody of ${domain} can call: it is not in \`federation\`` }]
     }),
   )
+}
+
+function budgetWarnings({ budgets, admin, stop }: Config): Mistake[] {
+  if (Object.keys(budgets).length === 0 || admin.socket !== undefined || stop.file !== undefined) return []
+  return [
+    {
+      path: ['budgets'],
+      message: 'without admin.socket and stop.file they are not written down: a restart fills them again',
+    },
+  ]
 }

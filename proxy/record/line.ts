@@ -83,6 +83,7 @@ function ofExchange(outcome: Outcome, context: RecordContext): AuditRecord {
     destination: destinationOf(exchange, answer),
     request: requestOf(exchange, bytes.received),
     decision: decisionOf(outcome, context.policyVersion),
+    budgets: budgetsOf(exchange),
     credential: lease === undefined ? wanted(exchange) : credentialOf(lease, exchange.receivedAt, context),
     injected: injectedOf(exchange, context),
     findings: findingsOf(exchange.findings, answer?.findings, refusal?.findings),
@@ -269,6 +270,14 @@ function shadowsOf(shadows: readonly Shadow[] | undefined) {
   return shadows.map(({ rule, would }) => ({ rule, would }))
 }
 
+function budgetsOf({ spending }: Reached): AuditRecord['budgets'] {
+  return spending?.charges.map(({ budget, cost, left }) => ({
+    name: budget,
+    cost,
+    left: { requests: left.requests, response_bytes: left.responseBytes, paths: left.paths, cost: left.cost },
+  }))
+}
+
 /** The credential that the rule names, when none was had. */
 function wanted({ grant }: Reached): AuditRecord['credential'] {
   return grant?.credential === undefined ? undefined : { name: grant.credential }
@@ -312,6 +321,7 @@ function refusalOf(refusal: Refusal | undefined): AuditRecord['refusal'] {
   return {
     reason: refusal.reason,
     detail: refusal.detail === undefined ? undefined : cut(refusal.detail, longestText),
+    budget: refusal.budget,
   }
 }
 

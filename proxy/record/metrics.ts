@@ -79,6 +79,11 @@ export function posternMetrics(build: { readonly version: string; readonly node:
       '1 while no recent feed of stops is known, else 0; absent without a feed.',
     ),
     stopFeedFailures: counter('postern_stop_feed_failures_total', 'Looks at the feed of stops that failed.'),
+    budgetUsed: gauge(
+      'postern_budget_used_ratio',
+      'Of those who share a budget, what the one who has used most has used of it: 1 is all; by budget.',
+      ['budget'],
+    ),
     recordsHealthy: gauge('postern_records_healthy', '1 while records can be written, else 0.'),
     recordsDropped: counter('postern_log_dropped_total', 'Records that were dropped because none could be written.'),
     copyHealthy: gauge(

@@ -125,6 +125,23 @@ export const auditRecord = z.strictObject({
     })
     .optional()
     .describe('Absent when the request did not come as far as the policy.'),
+  budgets: z
+    .array(
+      z.strictObject({
+        name: z.string().describe('What the configuration calls it.'),
+        cost: z.number().min(0).optional().describe('Units that this request cost, where they are counted.'),
+        left: z
+          .strictObject({
+            requests: count.optional().describe('Requests.'),
+            response_bytes: count.optional().describe('Bytes of bodies of answers.'),
+            paths: count.optional().describe('Paths that were not asked for yet.'),
+            cost: z.number().min(0).optional().describe('Units of cost.'),
+          })
+          .describe('What is left of it in this window.'),
+      }),
+    )
+    .optional()
+    .describe('The budgets that it was counted against; absent when there is none.'),
   credential: z
     .strictObject({
       name: z.string().describe('What the configuration calls it.'),
@@ -196,6 +213,7 @@ export const auditRecord = z.strictObject({
         .string()
         .optional()
         .describe('For people: what was expected and what was found. The agent does not see it.'),
+      budget: z.string().optional().describe('With `budget_exhausted`: which one.'),
     })
     .optional()
     .describe('Present when Postern ended it.'),
