@@ -17,6 +17,8 @@ export const exit = {
   cannotCreate: 73,
   /** EX_TEMPFAIL: it will count later, and does not now. */
   later: 75,
+  /** EX_NOPERM: it is not permitted. */
+  refused: 77,
   /** EX_CONFIG: the configuration is wrong. */
   config: 78,
 } as const

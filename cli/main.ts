@@ -13,6 +13,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'run a command that reaches the network, and its credentials, through the proxy',
     load: async () => (await import('./exec.ts')).execCommand(),
   },
+  delegate: {
+    summary: 'hand a part of this agent’s right on to a command',
+    load: async () => (await import('./delegate.ts')).delegateCommand(),
+  },
   check: {
     summary: 'say what a configuration means, or what is wrong with it',
     load: async () => (await import('./check.ts')).checkCommand(),

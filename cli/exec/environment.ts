@@ -25,12 +25,19 @@ export interface CommandEnvironment {
   readonly suspects: readonly string[]
 }
 
+/** Which hosts are called directly. */
+const exceptions = ['no_proxy', 'no_grpc_proxy', 'npm_config_noproxy']
+
+/** Every variable, in lower case, by which a client finds a proxy. */
+const ways = [
+  ...['http_proxy', 'https_proxy', 'all_proxy', 'ftp_proxy', 'socks_proxy', 'rsync_proxy', 'grpc_proxy'],
+  ...['npm_config_proxy', 'npm_config_http_proxy', 'npm_config_https_proxy'],
+  ...['yarn_http_proxy', 'yarn_https_proxy', 'cargo_http_proxy', 'pip_proxy'],
+]
+
 /** Every variable, in either case, that would lead a client round our proxy or past it. */
-const proxyVariables = new Set([
-  ...['http_proxy', 'https_proxy', 'all_proxy', 'ftp_proxy', 'socks_proxy', 'rsync_proxy', 'no_proxy'],
-  ...['grpc_proxy', 'no_grpc_proxy', 'npm_config_proxy', 'npm_config_http_proxy', 'npm_config_https_proxy'],
-  ...['npm_config_noproxy', 'yarn_http_proxy', 'yarn_https_proxy', 'cargo_http_proxy', 'pip_proxy'],
-])
+const proxyVariables = new Set([...ways, ...exceptions])
+const wayVariables = new Set(ways)
 
 const lookalike =
   /(^|_)(token|api_?key|secret|secret_?key|access_?key|private_?key|auth_?key|password|passwd|credentials?)$/i
@@ -56,15 +63,36 @@ export function commandEnvironment(options: EnvironmentOptions): CommandEnvironm
 }
 
 function proxySettings({ proxy, noProxy }: EnvironmentOptions): Record<string, string> {
-  const url = `http://${proxy.user}:${proxy.token}@${proxy.host}:${proxy.port}`
+  const settings = wayThrough(`http://${proxy.user}:${proxy.token}@${proxy.host}:${proxy.port}`)
+  settings.no_proxy = settings.NO_PROXY = noProxy.join(',')
+  return settings
+}
+
+/** The variables that lead clients through the proxy of this URL. */
+export function wayThrough(url: string): Record<string, string> {
   const settings: Record<string, string> = {
     // Node reads the variables of the others only with this one.
     NODE_USE_ENV_PROXY: '1',
   }
   // curl reads http_proxy in lower case only, others read capitals only.
   for (const name of ['http_proxy', 'https_proxy', 'all_proxy']) settings[name] = settings[name.toUpperCase()] = url
-  settings.no_proxy = settings.NO_PROXY = noProxy.join(',')
   return settings
+}
+
+/**
+ * The environment of a command that is led through the proxy by another URL than we are: what is called directly and who
+ * is trusted stay as they are; nothing carries the password of our own URL on.
+ * @param own the URL by which we are led; undefined: none
+ */
+export function handedOnEnvironment(inherited: Variables, url: string, own: URL | undefined): Record<string, string> {
+  const password = own?.password ?? ''
+  const variables: Record<string, string> = {}
+  for (const [name, value] of Object.entries(inherited)) {
+    if (value === undefined || wayVariables.has(name.toLowerCase())) continue
+    if (password !== '' && value.includes(password)) continue
+    variables[name] = value
+  }
+  return { ...variables, ...wayThrough(url) }
 }
 
 /**

@@ -17,8 +17,11 @@ export interface DelegationRequest {
   readonly narrow: boolean
   /** Proof of the user on whose behalf; at the root only. */
   readonly subjectToken: Secret | undefined
-  /** To the asking process and what it starts, or to whoever proves the SPIFFE ID `to` itself; undefined: as it fits. */
-  readonly bind: 'process' | 'id' | undefined
+  /**
+   * To the asking process and what it starts, to the process that started it and all that starts, or to whoever proves
+   * the SPIFFE ID `to` itself; undefined: as it fits.
+   */
+  readonly bind: 'process' | 'parent' | 'id' | undefined
 }
 
 export interface Delegated {

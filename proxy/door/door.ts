@@ -29,7 +29,7 @@ const delegationRequest = z.strictObject({
   max_depth: z.int().min(1).max(8).optional(),
   narrow: z.boolean().default(false),
   subject_token: z.string().min(1).max(32_768).optional(),
-  bind: z.enum(['process', 'id']).optional(),
+  bind: z.enum(['process', 'parent', 'id']).optional(),
 })
 
 export class AgentDoor implements Door {
@@ -133,7 +133,7 @@ const problemType = 'application/problem+json'
 const problem = (status: number, title: string, id: string) => ({ type: 'about:blank', title, status, request_id: id })
 
 const nothingThere = ({ id }: Identified): Answer =>
-  jsonAnswer(404, problem(404, 'There is nothing here; docs/agents-door.md lists what there is.', id), problemType)
+  jsonAnswer(404, problem(404, 'There is nothing here; docs/delegation.md lists what there is.', id), problemType)
 
 function notThatWay(allowed: string): Answer {
   const answer = jsonAnswer(

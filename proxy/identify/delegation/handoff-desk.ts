@@ -227,7 +227,7 @@ export class HandoffDesk implements DelegationDesk {
     const own = { ...caller, id: caller.attested ?? caller.id }
     const byKernel = own.proofs.includes('kernel') && this.#options.facts.limit === undefined
     if (bind === 'id' || (bind === undefined && !byKernel && to !== own.id)) return { id: to, process: undefined }
-    return holderBelow(own, connection, this.#options.facts)
+    return holderBelow(own, connection, this.#options.facts, bind === 'parent')
   }
 
   #kept(held: Held, now: number): Delegated {

@@ -2,6 +2,7 @@
 import type { SpiffeId } from '../../../certs/spiffe-id.ts'
 import type { Caller, Connection } from '../../exchange.ts'
 import type { KernelFacts } from '../kernel/facts.ts'
+import { readStat } from '../kernel/process-stat.ts'
 import { ProcessTree } from '../kernel/process-tree.ts'
 import { callersEnds } from '../kernel/tcp-ends.ts'
 
@@ -15,15 +16,18 @@ export interface Holder {
 /**
  * Binds to the process that asks, and all that it will have started. Where the kernel does not tell which that is, to
  * whatever is attested by the same ID.
+ * @param parent bind to the process that started it instead: for a program that asks on behalf of who called it, and ends
  */
 export function holderBelow(
   { id, pid }: Caller,
   connection: Connection,
   facts: Pick<KernelFacts, 'socketOwner'>,
+  parent: boolean,
 ): Holder {
   const asking = pid ?? pidBehind(connection, facts)
+  const root = parent && asking !== undefined ? (readStat(asking)?.parent ?? asking) : asking
   // Without a reaper: an orphan that somebody else inherited could be anybody's.
-  return { id, process: asking === undefined ? undefined : { pid: asking, tree: new ProcessTree(asking, undefined) } }
+  return { id, process: root === undefined ? undefined : { pid: root, tree: new ProcessTree(root, undefined) } }
 }
 
 /** Every process that may be looked into descends from the first. */
