@@ -1,9 +1,7 @@
 // Puts the house together: this file and its folder are the only ones that name concrete classes. `open` gives a running proxy.
 import type { EmbeddedAuthority } from '../certs/embedded-authority.ts'
 import { LeafIssuer } from '../certs/leaf-issuer.ts'
-import { openSource } from '../certs/open-source.ts'
 import { PodAuthority } from '../certs/pod-authority.ts'
-import type { SvidSource } from '../certs/source.ts'
 import type { Doors } from '../proxy/capture/listener.ts'
 import { requestId } from '../proxy/capture/request-id.ts'
 import type { ListenAddress, ListenSettings } from '../proxy/capture/settings.ts'
@@ -11,33 +9,32 @@ import type { Config } from '../proxy/config/schema.ts'
 import { ownPorts } from '../proxy/forward/own.ts'
 import { createResolver } from '../proxy/forward/resolver.ts'
 import type { Attestor } from '../proxy/identify/attestor.ts'
-import { peerUid } from '../proxy/identify/kernel/peer.ts'
 import { verifyUserToken } from '../proxy/identify/user-token.ts'
 import { OpenExchanges } from '../proxy/open-exchanges.ts'
 import { admit, handle, judge, record, tunnel } from '../proxy/pipeline.ts'
-import { adminServer } from '../proxy/record/admin.ts'
-import type { AdminReload, AdminStatus } from '../proxy/record/admin-protocol.ts'
 import { type Diagnostics, diagnostics } from '../proxy/record/diagnostics.ts'
 import { eventJournal } from '../proxy/record/event-journal.ts'
-import { healthServer } from '../proxy/record/health.ts'
 import { observer, posternMetrics } from '../proxy/record/metrics.ts'
 import { processMetrics } from '../proxy/record/process-metrics.ts'
 import { Readiness } from '../proxy/record/readiness.ts'
 import { version } from './version.ts'
+import { openAdmin } from './wire/admin.ts'
 import { attestorsOf } from './wire/attestors.ts'
+import { openBudgets } from './wire/budgets.ts'
 import { openDelegation } from './wire/delegation.ts'
-import { federated, federationStatus, openTrust } from './wire/federation.ts'
-import { handoffRecorder, stopRecord } from './wire/handoffs.ts'
-import { followIdentity } from './wire/identity.ts'
+import { federated, federationStatus, openFederation } from './wire/federation.ts'
+import { handoffRecorder, takenBackBy } from './wire/handoffs.ts'
+import { openHealth } from './wire/health.ts'
+import type { House } from './wire/house.ts'
+import { openIdentity } from './wire/identity.ts'
 import { openCluster } from './wire/kubernetes.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openRecords } from './wire/records.ts'
-import { openStops, stopFile } from './wire/stops.ts'
+import { openStopsOf, stopFile } from './wire/stops.ts'
 import { hasOwn, LateSource } from './wire/trail.ts'
 import { leaveTrust } from './wire/trust.ts'
 import { openUsers } from './wire/users.ts'
 import { Ways } from './wire/ways.ts'
-import { workloadPeers } from './wire/workload-peer.ts'
 
 export interface Extras {
   readonly environment: Readonly<Record<string, string | undefined>>
@@ -76,19 +73,8 @@ export interface Gate {
   close(reason?: string, graceMilliseconds?: number): Promise<void>
 }
 
-/** When the own SVID expires, as Unix time; 0 where there is none. */
-function expiryOf(svids: SvidSource | undefined): number {
-  try {
-    return svids === undefined ? 0 : svids.svid().expiresAt / 1_000
-  } catch {
-    return 0
-  }
-}
-
 /** Milliseconds between two looks at what is under way. */
 const reviewEvery = 1_000
-/** In whose name a delegation ends that its holder, or who handed it on, gives back. */
-const takenBackBy = 'the agent'
 
 type Closing = (() => Promise<unknown> | unknown)[]
 
@@ -133,66 +119,38 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   closing.push(() => records.close())
   const fingerprint = await openFingerprints(config.records, environment)
 
-  // Before all that it tells of, so that it answers until that has ended.
   const ports = new Set<number>()
-  const { metrics: healthAddress, hosts, socket } = config.admin
-  const health =
-    healthAddress && (await healthServer({ address: healthAddress, hosts, readiness, registry: metrics.registry }))
-  if (health !== undefined) {
-    ports.add(health.port)
-    closing.push(() => health.close())
+  const isOwn = ownPorts(ports, localAddresses)
+  let inForce = config
+  const house: House = {
+    environment,
+    now,
+    log,
+    metrics,
+    readiness,
+    isOwn,
+    config: () => inForce,
+    resolve: createResolver(() => inForce.resolve),
+    closes: (close) => closing.push(close),
   }
 
-  const identity =
-    config.identity &&
-    (await openSource(config.identity, {
-      trustDomain: config.trustDomain,
-      now,
-      endpoint: environment.SPIFFE_ENDPOINT_SOCKET,
-      peerOf: workloadPeers(),
-      onProblem: (problem) => log.warn({ err: problem }, 'the source of the identity has a problem'),
-    }))
-  const identityFollowed = new AbortController()
-  closing.push(() => {
-    identityFollowed.abort()
-    return identity?.close()
-  })
-  if (identity?.needsIdentity) followIdentity(identity.source, readiness, identityFollowed.signal)
+  // Before all that it tells of, so that it answers until that has ended.
+  const metricsPort = await openHealth(config.admin, house)
+  if (metricsPort !== undefined) ports.add(metricsPort)
 
+  const identity = config.identity && (await openIdentity(config.identity, house))
   if (identity !== undefined) signing?.open(identity.source)
   // The last records are signed while there is an identity.
   closing.push(() => records.seal())
-
-  metrics.svidExpiry.from(() => expiryOf(identity?.source))
+  const trusted = identity && (await openFederation(identity.source, house))
 
   const podAuthority = new PodAuthority({ now })
   metrics.caExpiry.set(podAuthority.expiresAt / 1_000)
   if (config.trust !== undefined) await leaveTrust(config.trust.directory, podAuthority.certificatePem, environment)
-  const isOwn = ownPorts(ports, localAddresses)
-  let inForce = config
-  const trusted =
-    identity &&
-    (await openTrust(config, identity.source, {
-      resolve: createResolver(() => inForce.resolve),
-      isOwn,
-      now,
-      onRefresh: (domain, problem) => {
-        metrics.federationRefreshes.add(1, domain, problem === undefined ? 'ok' : 'failed')
-        if (problem !== undefined) log.warn({ err: problem }, 'a federated bundle could not be refreshed')
-      },
-    }))
-  closing.push(() => trusted?.close())
-  void trusted?.follow(identityFollowed.signal)
-  const federation = () => federationStatus(trusted)
-  metrics.federationRefreshed.from(() =>
-    federation().flatMap(({ trust_domain, refreshed_at }) =>
-      refreshed_at === undefined ? [] : [[[trust_domain], Date.parse(refreshed_at) / 1_000] as const],
-    ),
-  )
   const cluster =
     config.kubernetes &&
     openCluster(config.kubernetes, {
-      resolve: createResolver(() => config.resolve),
+      resolve: house.resolve,
       isOwn,
       now,
       onProblem: (problem) => log.warn({ err: problem }, 'the keys of the cluster cannot be read'),
@@ -212,8 +170,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       return { cut: review(), kept: dropStopped() }
     },
     onOrder(stop, by) {
-      // An agent that gives a delegation back is no alarm.
-      log[by === takenBackBy ? 'info' : 'warn']({ stop, by }, 'stopped')
+      log.warn({ stop, by }, 'stopped')
       void journal.recordStop(stopRecord('stop.ordered', stop, by))
     },
     onLift(stop, by) {
@@ -234,8 +191,13 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   metrics.stopsActive.from(() => stops.list.size)
   metrics.stopsUnwritten.from(() => stops.unwritten)
   metrics.stopFeedStale.from(() => (config.stop.feed === undefined ? undefined : stops.stale ? 1 : 0))
+  const budgets = await openBudgets(stopFile(config.stop, socket), {
+    now,
+    onProblem: (problem) => log.error({ err: problem }, 'what is spent of budgets cannot be kept'),
+  })
+  closing.push(() => budgets.close())
   const users = openUsers(config.users, {
-    resolve: createResolver(() => inForce.resolve),
+    resolve: house.resolve,
     isOwn,
     now,
     onProblem: (problem) => log.warn({ err: problem }, 'the keys of a sign-in server cannot be read'),
@@ -266,6 +228,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     open: exchanges,
     stops: stops.list,
     delegation,
+    budgets,
     sink,
     fingerprint,
     observe: observer(metrics),
@@ -277,11 +240,12 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       if (result !== 'revoked')
         log.warn({ credential, result }, 'a token of somebody who was stopped is not taken back yet')
     },
-    revocationFile: stopFile(config.stop, socket)?.replace(/(\.jsonl)?$/, '.revocations'),
+    revocationFile: stopFile(config.stop, config.admin.socket)?.replace(/(\.jsonl)?$/, '.revocations'),
     onProblem: (problem) => log.error({ err: problem }, 'tokens that are to be taken back cannot be kept'),
     onError: (error) => log.error({ err: error }, 'a record could not be made'),
   })
   closing.push(() => ways.close())
+  metrics.budgetUsed.from(() => ways.budgets.map(({ name, used }) => [[name], used] as const))
   dropStopped = () => ways.dropStopped()
   review = () => exchanges.review((reached) => judge(reached, ways.current, now()))
   // What passes with time (an expiry, a condition on the hour) has no event of its own.
@@ -324,48 +288,24 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     checks.error = error.message
     metrics.reloadFailure.add(1)
   }
-  if (socket !== undefined) {
-    const status = (): AdminStatus => ({
-      version,
-      pid: process.pid,
-      started_at: new Date(startedAt).toISOString(),
-      ready: readiness.isReady,
-      reasons: readiness.reasons,
-      policy_version: ways.policyVersion,
-      config: {
-        ...(extras.file === undefined ? {} : { file: extras.file }),
-        loaded_at: new Date(checks.loadedAt).toISOString(),
-        ...(checks.error === undefined ? {} : { error: checks.error }),
-      },
-      records: { to: config.records.to, healthy: sink.healthy, ...trail.status() },
-      connections: listeners.connections,
-      stops: stops.status(),
-      ...(trusted === undefined || trusted.federated.size === 0 ? {} : { federation: federation() }),
-    })
-    const askedToReload = async (): Promise<AdminReload> => {
-      if (extras.reload === undefined) return { reloaded: false, errors: ['there is no file to read again'] }
-      const reloaded = await extras.reload()
-      if (reloaded) return { reloaded, policy_version: ways.policyVersion }
-      return { reloaded, errors: [checks.error ?? 'the file could not be read'] }
-    }
-    const admin = await adminServer({
-      socket,
-      peerUid,
-      uids: [process.getuid?.() ?? 0],
-      status,
-      reload: askedToReload,
-      stops: { list: stops.describe, order: stops.order, lift: stops.lift },
-      turnedAway: (uid) => log.warn({ uid }, 'a caller on the admin socket was turned away'),
-    })
-    closing.push(() => admin.close())
-  }
+  await openAdmin(house, {
+    startedAt,
+    loaded: checks,
+    file: extras.file,
+    reload: extras.reload,
+    policyVersion: () => ways.policyVersion,
+    records: () => ({ to: config.records.to, healthy: sink.healthy, ...trail.status() }),
+    connections: () => listeners.connections,
+    stops,
+    federation: () => federationStatus(trusted),
+  })
 
   return {
     addresses: listeners.addresses,
     caPem: podAuthority.certificatePem,
     standIns: ways.standIns,
     authority: identity?.authority,
-    metricsPort: health?.port,
+    metricsPort,
     reload,
     reloadFailed,
     reopenRecords: () => sink.reopen(),
