@@ -203,8 +203,11 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     onProblem: (problem) => log.warn({ err: problem }, 'the keys of a sign-in server cannot be read'),
   })
   closing.push(() => users.close())
-  const delegation = openDelegation({
+  const delegation = await openDelegation({
     trustDomain: config.trustDomain,
+    resolve: house.resolve,
+    isOwn,
+    onProblem: (problem) => log.warn({ err: problem }, 'the keys of an issuer of delegations cannot be read'),
     settings: () => inForce.delegation,
     federated: () => [...(trusted?.federated.keys() ?? [])],
     stops,

@@ -2,25 +2,28 @@
 import { randomUUID } from 'node:crypto'
 import type { TrustDomain } from '../../certs/spiffe-id.ts'
 import type { Revocations } from '../../policy/delegation/hold.ts'
-import { DelegationKey, pinnedRoots, verifier } from '../../policy/delegation/keys.ts'
+import { DelegationKey, verifier } from '../../policy/delegation/keys.ts'
 import { Totals } from '../../policy/delegation/totals.ts'
 import { VerifiedChains } from '../../policy/delegation/verified-chains.ts'
 import type { StopList } from '../../policy/stop/list.ts'
 import { describeStopped } from '../../policy/stop/stop.ts'
 import type { Delegated } from '../../proxy/authorize/delegated.ts'
 import { AgentDoor, type Door } from '../../proxy/door/door.ts'
+import { AgentKeys } from '../../proxy/identify/delegation/agent-keys.ts'
 import { Delegations } from '../../proxy/identify/delegation/delegations.ts'
 import { type DelegationEvent, HandoffDesk, type ShownUser } from '../../proxy/identify/delegation/handoff-desk.ts'
 import { HeldDelegations } from '../../proxy/identify/delegation/held.ts'
+import { RootKeys } from '../../proxy/identify/delegation/root-keys.ts'
 import type { DelegationSettings } from '../../proxy/identify/delegation/settings.ts'
 import { egressOf } from '../../proxy/identify/jwt-svid.ts'
 import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
 import type { Secret } from '../../proxy/secret.ts'
+import { type KeySurroundings, openKeyDocument } from './keys.ts'
 
 /** Milliseconds between two looks for handles that are over. */
 const sweepEvery = 60_000
 
-export interface DelegationSurroundings {
+export interface DelegationSurroundings extends KeySurroundings {
   readonly trustDomain: TrustDomain
   /** As configured now. */
   readonly settings: () => DelegationSettings
@@ -31,23 +34,29 @@ export interface DelegationSurroundings {
   readonly verifyUser: (token: Secret, now: number) => Promise<ShownUser>
   readonly record: (event: DelegationEvent) => Promise<void>
   readonly revoke: (jti: string, reason: string, until: number) => Promise<void>
-  /** Epoch milliseconds. */
-  readonly now: () => number
 }
 
 export interface Delegation {
   readonly delegations: Delegations
   readonly door: Door
   readonly delegated: Delegated
-  close(): void
+  close(): Promise<void>
 }
 
 /** The root key lives and dies with this process: after a restart every chain is to be begun anew. */
-export function openDelegation(surroundings: DelegationSurroundings): Delegation {
-  const { trustDomain, settings, federated, stops, verifyUser, record, revoke, now } = surroundings
+export async function openDelegation(surroundings: DelegationSurroundings): Promise<Delegation> {
+  const { trustDomain, settings, federated, stops, verifyUser, record, revoke, now, onProblem } = surroundings
+  const opened = settings().roots.map(({ issuer, keys }) => ({ issuer, ...openKeyDocument(keys, surroundings) }))
   const key = DelegationKey.generate()
   const signer = { issuer: `https://postern.internal/${trustDomain}`, keyId: key.public.thumbprint, key }
-  const roots = pinnedRoots([{ issuer: signer.issuer, keyId: signer.keyId, key: verifier(key.public) }])
+  const roots = new RootKeys({
+    own: { issuer: signer.issuer, keyId: signer.keyId, key: verifier(key.public) },
+    published: new Map(opened.map(({ issuer, read }) => [issuer, read])),
+    now,
+    onProblem,
+  })
+  // Bounded in time; where it fails, the start goes on without them.
+  await roots.renew()
   const revocations = revocationsOf(stops, now)
   const held = new HeldDelegations()
   const facts = kernelFacts()
@@ -56,7 +65,7 @@ export function openDelegation(surroundings: DelegationSurroundings): Delegation
     held,
     chains: new VerifiedChains(roots),
     revocations,
-    epoch: () => stops.list.epoch,
+    epoch: () => stops.list.epoch + roots.epoch,
     facts,
   })
   const desk = new HandoffDesk({
@@ -65,6 +74,7 @@ export function openDelegation(surroundings: DelegationSurroundings): Delegation
     roots,
     revocations,
     held,
+    keys: new AgentKeys(),
     heldBy: (asked) => delegations.heldBy(asked),
     trustDomains: () => new Set([trustDomain, ...federated()]),
     audience,
@@ -80,7 +90,10 @@ export function openDelegation(surroundings: DelegationSurroundings): Delegation
     delegations,
     door: new AgentDoor(desk),
     delegated: { audience, revocations, ledger: new Totals(now) },
-    close: () => clearInterval(sweeping),
+    async close() {
+      clearInterval(sweeping)
+      await Promise.all(opened.map(({ close }) => close()))
+    },
   }
 }
 

@@ -23,14 +23,26 @@ export interface KeySurroundings {
   readonly onProblem: (problem: Error) => void
 }
 
+/** Where a key set is read from. */
+export interface OpenKeyDocument {
+  /** The JSON of it; rejects with what is wrong, in time. */
+  readonly read: () => Promise<string>
+  close(): Promise<void>
+}
+
 /** @param settings `ca` holds PEM by now, not paths */
-export function openKeys({ url, file = '', ca, addresses }: KeysSettings, surroundings: KeySurroundings): OpenKeys {
-  const { resolve, isOwn, now, onProblem } = surroundings
-  if (url === undefined) {
-    const read = () => readSmallFile(file)
-    return { keys: new KeySet({ read, now, onProblem }), close: async () => {} }
-  }
+export function openKeyDocument(
+  { url, file = '', ca, addresses }: KeysSettings,
+  { resolve, isOwn }: Pick<KeySurroundings, 'resolve' | 'isOwn'>,
+): OpenKeyDocument {
+  if (url === undefined) return { read: () => readSmallFile(file), close: async () => {} }
   const dispatcher = guardedDispatcher({ ca, addresses, patience }, resolve, isOwn)
-  const read = () => fetchDocument(dispatcher, url, patience)
-  return { keys: new KeySet({ read, now, onProblem }), close: () => dispatcher.close() }
+  return { read: () => fetchDocument(dispatcher, url, patience), close: () => dispatcher.close() }
+}
+
+/** @param settings `ca` holds PEM by now, not paths */
+export function openKeys(settings: KeysSettings, surroundings: KeySurroundings): OpenKeys {
+  const { now, onProblem } = surroundings
+  const { read, close } = openKeyDocument(settings, surroundings)
+  return { keys: new KeySet({ read, now, onProblem }), close }
 }

@@ -123,11 +123,13 @@ export function assemble(parsed: Parsed, authorities: ReadonlyMap<string, string
     name,
     each.source === 'https_web' ? withPem(each) : each,
   ])
-  const { kubernetes, stop, users } = parsed
+  const { delegation, kubernetes, stop, users } = parsed
+  const roots = delegation.roots.map((each) => ({ ...each, keys: withPem(each.keys) }))
   return {
     ...parsed,
     destinations: Object.fromEntries(destinations),
     federation: Object.fromEntries(federation),
+    delegation: { ...delegation, roots },
     stop: stop.feed === undefined ? stop : { ...stop, feed: withPem(stop.feed) },
     ...(kubernetes === undefined ? {} : { kubernetes: { ...kubernetes, keys: withPem(kubernetes.keys) } }),
     ...(users === undefined

@@ -40,7 +40,23 @@ export interface Delegated {
   readonly expiresAt: number
 }
 
+/** The key that signs what an agent hands on; the private half stays here. */
+export interface AgentKey {
+  readonly kty: 'OKP'
+  readonly crv: 'Ed25519'
+  readonly alg: 'Ed25519'
+  /** base64url */
+  readonly x: string
+}
+
 export interface DelegationDesk {
+  /** What an issuer elsewhere has to name (`cnf.jwk`) in a root for the caller, so that the caller can hand it on. */
+  keyOf(asked: Identified): AgentKey
+  /**
+   * Takes a chain that began elsewhere, and gives a handle for it.
+   * @throws Refusal `chain_*`
+   */
+  adopt(asked: Identified, chain: string): Delegated
   /** @throws Refusal `chain_*`, `delegation_*`, `user_token_*`, `revoked` */
   make(asked: Identified, request: DelegationRequest): Promise<Delegated>
   /**

@@ -32,6 +32,8 @@ const delegationRequest = z.strictObject({
   bind: z.enum(['process', 'parent', 'id']).optional(),
 })
 
+const chainRequest = z.strictObject({ chain: z.string().min(1).max(60_000) })
+
 export class AgentDoor implements Door {
   readonly #desk: DelegationDesk
 
@@ -52,6 +54,10 @@ export class AgentDoor implements Door {
         return method === 'GET' ? jsonAnswer(200, whoami(asked)) : notThatWay('GET')
       case 'delegations':
         return method === 'POST' ? this.#delegate(asked) : notThatWay('POST')
+      case 'key':
+        return method === 'GET' ? jsonAnswer(200, this.#desk.keyOf(asked)) : notThatWay('GET')
+      case 'chains':
+        return method === 'POST' ? this.#adopt(asked) : notThatWay('POST')
       case 'delegations/…':
         return method === 'DELETE' ? this.#end(asked, item ?? '') : notThatWay('DELETE')
       case 'reasons':
@@ -77,6 +83,11 @@ export class AgentDoor implements Door {
       bind,
     })
     return jsonAnswer(201, shown(made, asked))
+  }
+
+  async #adopt(asked: Identified): Promise<Answer> {
+    const { chain } = await readJson(asked, chainRequest)
+    return jsonAnswer(201, shown(this.#desk.adopt(asked, chain), asked))
   }
 
   async #end(asked: Identified, jti: string): Promise<Answer> {

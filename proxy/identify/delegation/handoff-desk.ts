@@ -4,7 +4,7 @@ import { agentMatches } from '../../../policy/agents.ts'
 import type { VerifiedChain } from '../../../policy/delegation/chain.ts'
 import { type Constraint, dimension, firstWidened, readConstraints } from '../../../policy/delegation/constraints.ts'
 import { ChainError } from '../../../policy/delegation/error.ts'
-import type { Revocations } from '../../../policy/delegation/hold.ts'
+import { HeldChain, type Revocations } from '../../../policy/delegation/hold.ts'
 import { DelegationKey, type Roots } from '../../../policy/delegation/keys.ts'
 import {
   type ChildOrder,
@@ -19,11 +19,12 @@ import type { JsonValue } from '../../../policy/delegation/strict-json.ts'
 import { readScopes } from '../../../policy/delegation/token.ts'
 import { verifyChain } from '../../../policy/delegation/verify.ts'
 import { compileGlob } from '../../../policy/glob.ts'
-import type { Delegated, DelegationDesk, DelegationRequest } from '../../door/desk.ts'
+import type { AgentKey, Delegated, DelegationDesk, DelegationRequest } from '../../door/desk.ts'
 import type { Identified } from '../../exchange.ts'
 import { Refusal } from '../../refusal.ts'
 import type { Secret } from '../../secret.ts'
 import type { KernelFacts } from '../kernel/facts.ts'
+import type { AgentKeys } from './agent-keys.ts'
 import type { Held, HeldDelegations } from './held.ts'
 import { type Holder, holderBelow } from './holder.ts'
 import { type DelegationSettings, type GrantSettings, usualHandoff } from './settings.ts'
@@ -60,6 +61,7 @@ export interface DeskOptions {
   readonly roots: Roots
   readonly revocations: Revocations
   readonly held: HeldDelegations
+  readonly keys: AgentKeys
   /** What a request presents, if it presents a handle. */
   readonly heldBy: (asked: Identified) => Held | undefined
   /** Trust domains whose agents may be handed something. */
@@ -74,6 +76,9 @@ export interface DeskOptions {
   /** Takes back a delegation and all below it, until then. */
   readonly revoke: (jti: string, reason: string, until: number) => Promise<void>
 }
+
+/** What can be handed on of. */
+type Parent = Pick<Held, 'chain' | 'userToken'> & { readonly key: DelegationKey }
 
 /** What is handed on, read. */
 interface Wanted {
@@ -103,6 +108,25 @@ export class HandoffDesk implements DelegationDesk {
     }
   }
 
+  keyOf({ caller }: Identified): AgentKey {
+    return { kty: 'OKP', crv: 'Ed25519', alg: 'Ed25519', x: this.#options.keys.of(caller.id).public.x }
+  }
+
+  adopt(asked: Identified, text: string): Delegated {
+    const { roots, revocations, keys } = this.#options
+    const { caller, receivedAt: now } = asked
+    try {
+      const chain = verifyChain(text, roots, now)
+      HeldChain.hold(chain, caller.id, revocations)
+      const key = keys.of(caller.id)
+      const own = key.public.thumbprint === chain.leaf.thumbprint
+      const holder = this.#holder(asked, undefined, caller.id)
+      return this.#kept({ chain, key: own ? key : undefined, holder, userToken: undefined }, now)
+    } catch (error) {
+      throw Refusal.from(inWords(error))
+    }
+  }
+
   async end(asked: Identified, jti: string): Promise<void> {
     const { held, revoke, record } = this.#options
     const [found] = held.through(jti)
@@ -116,12 +140,13 @@ export class HandoffDesk implements DelegationDesk {
     await record({ event: 'revoked', asked, chain: found.chain, jti })
   }
 
-  #parentOf(asked: Identified): Held | undefined {
+  #parentOf(asked: Identified): Parent | undefined {
     if (asked.delegation === undefined) return undefined
     const held = this.#options.heldBy(asked)
-    // The key of the leaf of a chain from elsewhere is elsewhere too.
-    if (held === undefined) throw new DelegationError('delegation_wrong_key', 'it was made by another proxy')
-    return held
+    // Of a chain that is shown whole, or names a key of its own, the key of the leaf is elsewhere.
+    if (held?.key === undefined)
+      throw new DelegationError('delegation_wrong_key', 'its key is not here; see POST /v1/chains')
+    return { ...held, key: held.key }
   }
 
   /** The root, and at once what is handed on of it where it is for somebody else. */
@@ -134,7 +159,7 @@ export class HandoffDesk implements DelegationDesk {
     const until = Math.min(grant.ttl, user === undefined ? Number.POSITIVE_INFINITY : user.expiresAt - now)
     const lifetime = Math.floor(Math.min(until, (forItself && request.ttl) || until) / 1_000)
     if (lifetime < 1) throw new DelegationError('delegation_lifetime', 'the token of the user has no time left')
-    const key = DelegationKey.generate()
+    const key = this.#options.keys.of(caller.id)
     const text = mintRoot(
       {
         principal: user?.id ?? caller.id,
@@ -153,7 +178,7 @@ export class HandoffDesk implements DelegationDesk {
     )
     const chain = verifyChain(text, this.#options.roots, now)
     await this.#options.record({ event: 'created', asked, chain, handoff: undefined })
-    const root = { chain, key, holder: this.#holder(asked, request, caller.id), userToken: user?.token }
+    const root = { chain, key, holder: this.#holder(asked, request.bind, caller.id), userToken: user?.token }
     return forItself ? this.#kept(root, now) : this.#handOn(asked, root, request, wanted)
   }
 
@@ -173,7 +198,7 @@ export class HandoffDesk implements DelegationDesk {
     })
   }
 
-  async #handOn(asked: Identified, parent: Held, request: DelegationRequest, wanted: Wanted): Promise<Delegated> {
+  async #handOn(asked: Identified, parent: Parent, request: DelegationRequest, wanted: Wanted): Promise<Delegated> {
     const { revocations, trustDomains, newId, record, roots } = this.#options
     const { receivedAt: now, caller } = asked
     const { to } = request
@@ -207,7 +232,7 @@ export class HandoffDesk implements DelegationDesk {
     )
     if (written !== handoff) throw new Refusal('internal_error', { detail: 'a handoff went unrecorded' })
     const chain = verifyChain(text, roots, now)
-    return this.#kept({ chain, key, holder: this.#holder(asked, request, to), userToken: parent.userToken }, now)
+    return this.#kept({ chain, key, holder: this.#holder(asked, request.bind, to), userToken: parent.userToken }, now)
   }
 
   /** Below its own name an agent may call its helpers what it likes; other names must be its to give. */
@@ -222,7 +247,7 @@ export class HandoffDesk implements DelegationDesk {
   }
 
   /** Bound to the asking process, where the kernel tells it, unless it is for somebody who proves the name otherwise. */
-  #holder(asked: Identified, { bind }: DelegationRequest, to: SpiffeId): Holder {
+  #holder(asked: Identified, bind: DelegationRequest['bind'], to: SpiffeId): Holder {
     const { caller, connection } = asked
     const own = { ...caller, id: caller.attested ?? caller.id }
     const byKernel = own.proofs.includes('kernel') && this.#options.facts.limit === undefined

@@ -10,8 +10,8 @@ export const mostHeld = 10_000
 
 export interface Held {
   readonly chain: VerifiedChain
-  /** Signs what the leaf hands on. */
-  readonly key: DelegationKey
+  /** Signs what the leaf hands on; undefined: it is elsewhere, and nothing can be handed on. */
+  readonly key: DelegationKey | undefined
   readonly holder: Holder
   /** The verified token of the user at the root, where there is one. */
   readonly userToken: Secret | undefined

@@ -6,6 +6,7 @@ import { ChainError } from '../../../policy/delegation/error.ts'
 import { isScope } from '../../../policy/delegation/scope.ts'
 import type { JsonValue } from '../../../policy/delegation/strict-json.ts'
 import { duration } from '../../config/scalars.ts'
+import { keysSchema } from '../settings.ts'
 
 /** Milliseconds that a root may last at most: an hour. */
 export const longestGrant = 3_600_000
@@ -73,6 +74,11 @@ const handoffSchema = z.strictObject({
   to: z.array(agent).min(1).describe('To whom.'),
 })
 
+const rootSchema = z.strictObject({
+  issuer: z.string().min(1).max(2048).describe('Issuer (`iss`) of the roots, to the byte.'),
+  keys: keysSchema.describe('Its public keys (a JWK set); those for Ed25519 count, each by its `kid`.'),
+})
+
 export const delegationSchema = z.strictObject({
   grants: z
     .array(grantSchema)
@@ -84,7 +90,15 @@ export const delegationSchema = z.strictObject({
     .describe(
       'Who may hand on to whom. Besides, an agent may always hand on to names below its own, such as `…/planner/researcher`.',
     ),
+  roots: z
+    .array(rootSchema)
+    .refine((roots) => new Set(roots.map(({ issuer }) => issuer)).size === roots.length, 'an issuer stands twice')
+    .default([])
+    .describe(
+      'Issuers elsewhere, such as a control plane, whose grants count besides those of this proxy. Counts from the next start.',
+    ),
 })
 
+export type RootSettings = z.output<typeof rootSchema>
 export type DelegationSettings = z.output<typeof delegationSchema>
 export type GrantSettings = DelegationSettings['grants'][number]
