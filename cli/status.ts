@@ -93,13 +93,18 @@ function readable({
     ready ? 'ready' : `not ready: ${reasons.map(({ check, why }) => `${check}: ${why}`).join('; ')}`,
     `policy ${policy_version}${config.file === undefined ? '' : ` of ${config.file}`}, loaded ${config.loaded_at}`,
     `records to ${records.to}${records.healthy ? '' : ', which cannot be written'}`,
-    `record ${records.seq} is the last${records.checkpoint === undefined ? '' : `, signed up to ${records.checkpoint}`}: ${records.head}`,
+    lastRecord(records),
     `${connections} ${connections === 1 ? 'connection' : 'connections'} open`,
   ]
   if (stops !== undefined) lines.push(...stopLines(stops))
   lines.push(...federation.map(federatedLine))
   if (config.error !== undefined) lines.push(`the newest configuration is not in use:\n${config.error}`)
   return lines.join('\n')
+}
+
+function lastRecord({ seq, head, checkpoint }: AdminStatus['records']): string {
+  if (seq === 0) return 'no record yet'
+  return `record ${seq} is the last${checkpoint === undefined ? '' : `, signed up to ${checkpoint}`}: ${head}`
 }
 
 function stopLines({ active, unwritten, feed }: NonNullable<AdminStatus['stops']>): string[] {

@@ -34,6 +34,9 @@ const checkpointSchema = z
   })
   .describe('How often the trail is signed, by the own SVID, or without `identity` by a key of this process.')
 
+const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/
+const isCleartext = ({ protocol, hostname }: URL) => protocol === 'http:' && !loopback.test(hostname)
+
 const otlpSchema = z
   .strictObject({
     endpoint: z
@@ -43,6 +46,10 @@ const otlpSchema = z
       .record(z.string().regex(/^[A-Za-z0-9-]+$/, 'a header name'), secretReference)
       .default({})
       .describe('Sent along, such as `authorization`; each value is a reference to a secret.'),
+  })
+  .refine(({ endpoint, headers }) => Object.keys(headers).length === 0 || !isCleartext(new URL(endpoint)), {
+    path: ['endpoint'],
+    message: 'headers that hold secrets go over https, or to this machine',
   })
   .describe(
     'A collector that gets a copy of each line. It never holds up a request; what it cannot take is dropped and counted.',

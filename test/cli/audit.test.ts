@@ -1,14 +1,14 @@
 // postern audit verify, as an auditor calls it.
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { EmbeddedAuthority } from '../../certs/embedded-authority.ts'
 import { certificatePem } from '../../certs/pem.ts'
 import { parseSpiffeId, parseTrustDomain } from '../../certs/spiffe-id.ts'
 import { hashOf } from '../../proxy/record/audit/seal.ts'
 import { svidSigner } from '../../proxy/record/audit/signature.ts'
 import { signedLines } from '../proxy/record/audit/trails.ts'
+import { agentsListener } from '../support/gate.ts'
 import { type Workplace, workplace } from '../support/postern.ts'
+import { WireClient } from '../support/wire-client.ts'
 
 const trustDomain = parseTrustDomain('acme.example')
 const id = parseSpiffeId('spiffe://acme.example/postern')
@@ -31,7 +31,7 @@ beforeAll(async () => {
 trustDomain: acme.example
 identity: { source: embedded }
 admin: { socket: ./admin/postern.sock }
-records: { to: ./own.jsonl }
+${agentsListener}records: { to: ./own.jsonl }
 `,
   })
 })
@@ -114,21 +114,35 @@ test('a torn tail is named and tolerated', async () => {
 
 test('a running proxy says how far its records have come, keeps others out of its file, and signs at the end', async () => {
   const proxy = place.start(['run'])
-  await proxy.told('ready')
+  const port = await proxy.port()
   const second = place.start(['run'])
   expect(await second.ended).toBe(69)
   expect(second.errors).toContain('another process writes its records into')
 
-  const asked = place.start(['status', '--json'])
-  await asked.ended
-  expect(JSON.parse(asked.out).records).toMatchObject({
-    healthy: true,
-    seq: 0,
-    head: expect.stringMatching(/^[\w-]{43}$/),
-  })
+  const status = async () => {
+    const asked = place.start(['status', '--json'])
+    await asked.ended
+    return JSON.parse(asked.out).records
+  }
+  expect(await status()).toMatchObject({ healthy: true, seq: 0 })
+  {
+    await using client = await WireClient.open({ host: '127.0.0.1', port })
+    await client.request(['GET http://api.example/ HTTP/1.1', 'Host: api.example'])
+  }
+  const { head } = await vi.waitFor(async () => {
+    const records = await status()
+    expect(records.seq).toBe(1)
+    return records
+  }, 10_000)
+  const readable = place.start(['status'])
+  await readable.ended
+  expect(readable.out).toContain(`record 1 is the last: ${head}`)
+
   proxy.child.kill('SIGTERM')
   expect(await proxy.ended).toBe(0)
-  expect(await readFile(join(place.path, 'own.jsonl'), 'utf8')).toBe('')
-  await writeFile(join(place.path, 'own.jsonl'), text(lines))
-  expect((await verify()).code).toBe(0)
-})
+  // The configuration in the folder names the file.
+  expect(await verify('--expect-head', head, '--from-start', '--signer', id)).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('signed up to 2'),
+  })
+}, 30_000)

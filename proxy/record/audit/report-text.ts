@@ -18,7 +18,7 @@ export function readableReport(report: Report, paint: Paint): string[] {
     ...notes.map(({ file, line, message }) => harmless(`${file} line ${line}: ${message}.`)),
     ...(trails.length > mostTrails ? [`${trails.length} trails; the last ${mostTrails}:`] : []),
     ...trails.slice(-mostTrails).map(trailText),
-    ...signers.map((signer) => harmless(signerText(signer))),
+    ...signerTexts(signers).map(harmless),
   ]
 }
 
@@ -37,19 +37,38 @@ function trailText({ first, last, head, signed, unsigned }: TrailReport): string
   const rest =
     unsigned === 0
       ? 'nothing stands after it'
-      : `the ${plural(unsigned, 'record')} after it ${unsigned === 1 ? 'is' : 'are'} only hashed`
+      : unsigned === 1
+        ? 'the record after it is only hashed'
+        : `the ${unsigned} records after it are only hashed`
   return `${extent}: signed up to ${signed.seq} at ${signed.time}; ${rest}. Head ${head}`
 }
 
-function signerText({ spiffe_id, key_thumbprint, trust, checkpoints }: SignerReport): string {
-  const count = plural(checkpoints, 'checkpoint')
+/** Keys change by the hour; whose they are does not. */
+function signerTexts(signers: readonly SignerReport[]): string[] {
+  const byWhom = new Map<string, SignerReport[]>()
+  for (const signer of signers) {
+    const who = `${signer.trust} ${signer.spiffe_id ?? ''}`
+    byWhom.set(who, [...(byWhom.get(who) ?? []), signer])
+  }
+  return [...byWhom.values()].flatMap((same) => signerText(same) ?? [])
+}
+
+function signerText(same: readonly SignerReport[]): string | undefined {
+  const [first] = same
+  if (first === undefined) return undefined
+  const { spiffe_id, key_thumbprint, trust } = first
+  const count = plural(
+    same.reduce((sum, { checkpoints }) => sum + checkpoints, 0),
+    'checkpoint',
+  )
+  const keys = same.length === 1 ? `key ${key_thumbprint}` : `${same.length} keys, the first ${key_thumbprint}`
   switch (trust) {
     case 'bundle':
-      return `${count} signed by ${spiffe_id}, as the bundle vouches (key ${key_thumbprint}).`
+      return `${count} signed by ${spiffe_id}, as the bundle vouches (${keys}).`
     case 'claimed':
-      return `${count} signed by ${spiffe_id} by its own word; --bundle would prove it (key ${key_thumbprint}).`
+      return `${count} signed by ${spiffe_id} by its own word; --bundle would prove it (${keys}).`
     case 'ephemeral':
-      return `${count} signed by a key without identity, which proves one process and not which (key ${key_thumbprint}).`
+      return `${count} signed without identity, which proves that one process wrote them and not which (${keys}).`
   }
 }
 

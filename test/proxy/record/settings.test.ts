@@ -15,6 +15,19 @@ describe('records', () => {
     expect(recordsSchema.safeParse({ fingerprintKey: 'k'.repeat(32) }).success).toBe(false)
   })
 
+  test('a header for the collector does not go over cleartext to another machine', () => {
+    const headers = { authorization: '${env:COLLECTOR}' }
+    const otlp = (endpoint: string) => recordsSchema.safeParse({ otlp: { endpoint, headers } })
+    expect(otlp('http://collector.example/v1/logs').error?.issues).toMatchObject([
+      { path: ['otlp', 'endpoint'], message: 'headers that hold secrets go over https, or to this machine' },
+    ])
+    expect(otlp('http://127.0.0.1.example/v1/logs').success).toBe(false)
+    for (const endpoint of ['https://collector.example/v1/logs', 'http://127.0.0.1:4318/', 'http://[::1]:4318/'])
+      expect(otlp(endpoint).success).toBe(true)
+    expect(recordsSchema.safeParse({ otlp: { endpoint: 'http://collector.example/v1/logs' } }).success).toBe(true)
+    expect(recordsSchema.safeParse({ otlp: { endpoint: 'ftp://collector.example/' } }).success).toBe(false)
+  })
+
   test('the safe choice is the default', () => {
     expect(recordsSchema.parse({})).toEqual({
       to: 'stdout',
