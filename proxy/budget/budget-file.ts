@@ -42,7 +42,7 @@ export class BudgetFile {
   private constructor(options: BudgetFileOptions) {
     this.#options = options
     this.#writing = setInterval(() => {
-      if (options.ledger.hasChanged || !this.#healthy) void this.#write()
+      if (this.#isBehind) void this.#write()
     }, everyWrite)
     this.#writing.unref()
     this.#sweeping = setInterval(() => options.ledger.sweep(), everySweep)
@@ -57,10 +57,14 @@ export class BudgetFile {
   async close(): Promise<void> {
     clearInterval(this.#writing)
     clearInterval(this.#sweeping)
-    if (this.#options.ledger.hasChanged) await this.#write()
+    if (this.#isBehind) await this.#write()
     await this.#current
     await this.#handle?.close()
     this.#handle = undefined
+  }
+
+  get #isBehind(): boolean {
+    return this.#options.ledger.hasChanged || !this.#healthy
   }
 
   /** One write at a time; whoever comes meanwhile shares the next. */

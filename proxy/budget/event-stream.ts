@@ -63,10 +63,12 @@ export class EventStream {
   #value(bytes: Uint8Array, from: number): number {
     const start = this.#valueBegins && bytes[from] === space ? from + 1 : from
     this.#valueBegins = false
-    let end = from
-    while (end < bytes.length && bytes[end] !== lineFeed && bytes[end] !== carriageReturn) end += 1
-    if (end > start) this.#reader.push(bytes.subarray(start, end))
-    return end
+    const feed = bytes.indexOf(lineFeed, start)
+    const line = bytes.subarray(start, feed === -1 ? bytes.length : feed)
+    const carriage = line.indexOf(carriageReturn)
+    const value = carriage === -1 ? line : line.subarray(0, carriage)
+    if (value.length > 0) this.#reader.push(value)
+    return start + value.length
   }
 
   #endLine(): void {
