@@ -1,7 +1,7 @@
 // One process at a time writes a trail into a file: whoever does answers on a socket beside it, which ends with the process however it ends.
 import { lstat, mkdir, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 export interface WriterLock {
   release(): Promise<void>
@@ -19,7 +19,8 @@ const impossible = new Set(['ENAMETOOLONG', 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', '
  * @throws FileTaken when another process writes this file
  */
 export async function lockForWriting(path: string): Promise<WriterLock | undefined> {
-  const place = `${path}.lock`
+  // Hidden, so that patterns for the files of records do not mean it.
+  const place = join(dirname(path), `.${basename(path)}.lock`)
   // A device has no trail to go on with.
   const status = await lstat(path).catch(() => undefined)
   if (status !== undefined && !status.isFile() && !status.isSymbolicLink()) return undefined

@@ -70,6 +70,7 @@ async function killed(numbers: readonly number[]): Promise<void> {
   writeFileSync(path, `${lines.slice(0, -2).join('\n')}\n`)
 }
 
+const lock = () => join(folder, '.records.jsonl.lock')
 const lines = (file = path) => readFileSync(file, 'utf8').split('\n').filter(Boolean)
 const kinds = (file = path) => lines(file).map((line) => JSON.parse(line).kind)
 const seqs = (file = path) => lines(file).map((line) => sealOf(Buffer.from(line))?.seq)
@@ -214,20 +215,20 @@ describe('a second process', () => {
   test('is not turned away by what a killed one left', async () => {
     const { createServer } = await import('node:net')
     const { once } = await import('node:events')
-    const server = createServer().listen(`${path}.lock`)
+    const server = createServer().listen(lock())
     await once(server, 'listening')
     // The socket stays behind under another name and comes back, as after a kill.
-    renameSync(`${path}.lock`, `${path}.kept`)
+    renameSync(lock(), `${path}.kept`)
     server.close()
     await once(server, 'close')
-    renameSync(`${path}.kept`, `${path}.lock`)
+    renameSync(`${path}.kept`, lock())
     await (await start()).close()
   })
 
   test('does not delete what is no lock', async () => {
-    writeFileSync(`${path}.lock`, 'mine')
+    writeFileSync(lock(), 'mine')
     await expect(start()).rejects.toThrow('it is no lock of ours')
-    expect(readFileSync(`${path}.lock`, 'utf8')).toBe('mine')
+    expect(readFileSync(lock(), 'utf8')).toBe('mine')
   })
 
   test('under a path that is too long for a socket is not kept away, and nothing is thrown', async () => {
