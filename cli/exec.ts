@@ -110,9 +110,15 @@ async function run(file: string, argv: readonly string[], options: Options): Pro
   const attestor = new RunTokenAttestor({ tokenDigest, agent, uid: process.getuid?.(), rootPid, facts })
 
   const settings = execConfig(config, options.records, environment)
+  const log = diagnostics({
+    level: options.verbose === true ? 'info' : 'warn',
+    readable: process.stderr.isTTY === true,
+  })
+  // What nobody waited for has ended nothing: whatever depends on it has been refused.
+  process.on('unhandledRejection', (error) => log.error({ err: error }, 'a failure that nobody expected'))
   const gate = await open(settings, {
     environment,
-    log: diagnostics({ level: options.verbose === true ? 'info' : 'warn', readable: process.stderr.isTTY === true }),
+    log,
     listen: [execListener],
     // Commands side by side, each with a proxy of its own, have one file by default.
     sharedRecords: true,

@@ -42,6 +42,8 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
   // Before a secret is read.
   const { gap } = protectProcess()
   const log = diagnostics({ level: logLevel, readable: process.stderr.isTTY === true })
+  // What nobody waited for has ended nothing: whatever depends on it has been refused.
+  process.on('unhandledRejection', (error) => log.error({ err: error }, 'a failure that nobody expected'))
   if (gap !== undefined) log.warn({ gap }, 'the memory of this process is not closed to others')
   // What the kernel shows of the environment loses the secrets in it; this is what they are read from.
   const environment = { ...process.env }

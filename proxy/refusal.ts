@@ -482,6 +482,8 @@ export class Refusal extends Error {
       reason: this.reason,
       next: row.next,
       request_id: requestId,
+      // Where SDKs of language models look for what to show.
+      error: { type: 'postern', code: this.reason, message: `${row.title} ${row.next}` },
       ...(this.retryAfter === undefined ? {} : { retry_after: this.retryAfter }),
     }
   }

@@ -189,6 +189,9 @@ function refusalFields(refusal: Refusal, body: string): string[] {
     String(Buffer.byteLength(body)),
     'Cache-Control',
     'no-store',
+    // Most clients show nothing of the answer to a CONNECT but its head.
+    'Postern-Reason',
+    refusal.reason,
     ...(refusal.retryAfter === undefined ? [] : ['Retry-After', String(refusal.retryAfter)]),
     ...(refusal.reason === 'unidentified_caller' ? ['Proxy-Authenticate', 'Basic realm="postern"'] : []),
   ]

@@ -56,6 +56,12 @@ describe.skipIf(left !== undefined)(`curl through postern exec${why}`, () => {
     expect(out).toBe('\n403')
     expect(world.seen()).toEqual([])
   })
+
+  test('shows why a CONNECT was refused, where it shows heads', async () => {
+    const { code, out } = await world.run(['curl', '-sS', '-D', '-', 'https://elsewhere.example/'])
+    expect(out).toMatch(/^HTTP\/1\.1 403 Forbidden\r\n(?:.*\r\n)*Postern-Reason: no_rule\r\n/)
+    expect(code).toBe(56)
+  })
 })
 
 describe.skipIf(left !== undefined)(`curl with an X509-SVID, over an HTTPS proxy${why}`, () => {

@@ -36,5 +36,6 @@ describe.each(all)('%s', (reason) => {
     const problem = refusal.problem('id-1')
     expect(JSON.stringify(problem)).not.toContain('CANARY')
     expect(problem).toMatchObject({ status, reason, title, next, request_id: 'id-1', retry_after: 7 })
+    expect(problem.error).toEqual({ type: 'postern', code: reason, message: `${title} ${next}` })
   })
 })
