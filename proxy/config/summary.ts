@@ -20,6 +20,7 @@ export interface Summary {
     readonly onlyTo: readonly string[]
   }[]
   readonly destinations: readonly { readonly name: string; readonly where: readonly string[] }[]
+  readonly budgets: readonly { readonly name: string; readonly says: string }[]
   readonly records: string
 }
 
@@ -60,6 +61,7 @@ export function summarize(config: Config): Summary {
         ...provedTo(mutual),
       ],
     })),
+    budgets: Object.entries(config.budgets).map(([name, budget]) => ({ name, says: budgetText(budget) })),
     records: config.records.to === 'stdout' ? 'standard output' : config.records.to,
   }
 }
@@ -196,9 +198,48 @@ function sourceOf(credential: Config['credentials'][string]): string {
   }
 }
 
+const sharers = {
+  agent: 'each agent',
+  user: 'each user',
+  root: 'each first agent of a chain, for each whom it acts for,',
+  txn: 'each transaction',
+} as const
+
+function budgetText({
+  per,
+  every,
+  for: match,
+  requests,
+  responseBytes,
+  paths,
+  cost,
+}: Config['budgets'][string]): string {
+  const bounds = [
+    ...(requests === undefined ? [] : [`${requests} requests`]),
+    ...(responseBytes === undefined ? [] : [`${responseBytes} bytes of answers`]),
+    ...(paths === undefined ? [] : [`${paths} paths`]),
+    ...(cost === undefined ? [] : [`${cost.units} units of cost`]),
+  ]
+  const to = [match.to ?? []].flat()
+  const narrowed = Object.keys(match).some((key) => key !== 'to') ? ', for some requests' : ''
+  return `${sharers[per]} may use ${bounds.join(', ')} in ${windowText(every)}${to.length === 0 ? '' : ` at ${to.join(', ')}`}${narrowed}`
+}
+
+function windowText(milliseconds: number): string {
+  const [unit, size] = windowUnits.find(([, size]) => milliseconds % size === 0) ?? (['ms', 1] as const)
+  return `${milliseconds / size}${unit}`
+}
+
+const windowUnits = [
+  ['d', 86_400_000],
+  ['h', 3_600_000],
+  ['m', 60_000],
+  ['s', 1_000],
+] as const
+
 /** The summary as lines for a terminal. */
 export function summaryLines(summary: Summary): string[] {
-  const { listeners, federation, exec, rules, credentials, destinations, records } = summary
+  const { listeners, federation, exec, rules, credentials, destinations, budgets, records } = summary
   return [
     ...section('Agents', [...listeners, ...commandsOf(exec)], ({ name, where, callers }) => [
       `${name}: ${where}`,
@@ -218,6 +259,7 @@ export function summaryLines(summary: Summary): string[] {
       `${name}: ${source}; only ever sent to ${onlyTo.join(', ')}`,
     ]),
     ...section('Destinations', destinations, ({ name, where }) => [`${name}: ${where.join(', ')}`]),
+    ...(budgets.length === 0 ? [] : section('Budgets', budgets, ({ name, says }) => [`${name}: ${says}`])),
     `Records go to ${records}.`,
   ]
 }

@@ -14,6 +14,7 @@ export function explain(record: AuditRecord, paint: Paint): string[] {
     ['Rule', rule(record)],
     ['Why', why(record)],
     ['Shadow', shadow(record)],
+    ['Budgets', budgets(record)],
     ['Credential', credential(record)],
     ['Found', found(record)],
     ['Answer', answer(record)],
@@ -118,6 +119,20 @@ function shadow({ decision }: AuditRecord): string | undefined {
   const shadows = decision?.shadows
   if (shadows === undefined || shadows.length === 0) return undefined
   return `${list(shadows.map(({ rule, would }) => `${rule} would ${would} it`))}; in shadow mode that has no effect.`
+}
+
+function budgets({ budgets: all }: AuditRecord): string | undefined {
+  if (all === undefined || all.length === 0) return undefined
+  const told = all.map(({ name, cost, left }) => {
+    const rest = [
+      ...(left.requests === undefined ? [] : [`${left.requests} requests`]),
+      ...(left.response_bytes === undefined ? [] : [`${bytes(left.response_bytes)} of answers`]),
+      ...(left.paths === undefined ? [] : [`${left.paths} paths`]),
+      ...(left.cost === undefined ? [] : [`${left.cost} units`]),
+    ]
+    return `of ${name} ${list(rest)} were left${cost === undefined ? '' : ` after this cost ${cost}`}`
+  })
+  return sentence(told.join('; '))
 }
 
 const caches = {

@@ -6,6 +6,7 @@ import { maxSignatureChecks } from '../../certs/svid/path.ts'
 import { maxChain } from '../../certs/svid/validate.ts'
 import { maxLength as longestCertificate } from '../../certs/x509/certificate.ts'
 import { answerWithin } from '../../cli/wire/bundle-endpoint.ts'
+import { mostAccounts, mostPaths } from '../../policy/budgets/ledger.ts'
 import { maxLength as longestExpression } from '../../policy/expression.ts'
 import { maxBuckets } from '../../policy/limits.ts'
 import { maxPairs } from '../../policy/query.ts'
@@ -69,6 +70,8 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['Parameters of a query that rules look at', grouped(maxPairs)],
   ['Characters of an expression', grouped(longestExpression)],
   ['Agents that one rule’s `limit` counts for at once', grouped(maxBuckets)],
+  ['Accounts of one budget in a window', grouped(mostAccounts)],
+  ['Distinct paths of one budget in a window, of all accounts together', grouped(mostPaths)],
   ['Characters of a credential', grouped(longestSecret)],
   ['File of a secret', grouped(largestFile)],
   ['What a command of kind `exec` prints', grouped(largestOutput)],

@@ -108,3 +108,14 @@ test('no record of any exchange breaks it, leaks, or steers the terminal', () =>
     }),
   )
 })
+
+test('what a request cost, and what is left of the budgets', () => {
+  const record = recordOf(anOutcome({}), context)
+  const budgets = [
+    { name: 'tokens', cost: 42, left: { cost: 58 } },
+    { name: 'task', left: { requests: 3, response_bytes: 2_000, paths: 1 } },
+  ]
+  expect(story({ ...record, budgets })).toContain(
+    'Budgets    Of tokens 58 units were left after this cost 42; of task 3 requests, 2.0 kB of answers and 1 paths were left.',
+  )
+})
