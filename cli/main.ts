@@ -22,7 +22,7 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     load: async () => (await import('./check.ts')).checkCommand(),
   },
   policy: {
-    summary: 'try the rules: run the cases beside them, or explain one request',
+    summary: 'try the rules: run the cases beside them, explain one request, replay records',
     load: async () => (await import('./policy.ts')).policyCommand(),
   },
   logs: {

@@ -127,14 +127,15 @@ class Lines {
 
   #record(line: string): AuditRecord[] {
     if (line === '') return []
-    const record = parsed(line)
+    const record = parseRecord(line)
     if (record !== undefined) return [record]
     this.#unreadable(line)
     return []
   }
 }
 
-function parsed(line: string): AuditRecord | undefined {
+/** @returns undefined when the line is no record */
+export function parseRecord(line: string): AuditRecord | undefined {
   try {
     const value: unknown = JSON.parse(line)
     return isRecord(value) ? value : undefined
