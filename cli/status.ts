@@ -86,6 +86,7 @@ function readable({
   records,
   connections,
   federation = [],
+  budgets = [],
   stops,
 }: AdminStatus): string {
   const lines = [
@@ -98,6 +99,7 @@ function readable({
   ]
   if (stops !== undefined) lines.push(...stopLines(stops))
   lines.push(...federation.map(federatedLine))
+  lines.push(...budgets.map(budgetLine))
   if (config.error !== undefined) lines.push(`the newest configuration is not in use:\n${config.error}`)
   return lines.join('\n')
 }
@@ -105,6 +107,11 @@ function readable({
 function lastRecord({ seq, head, checkpoint }: AdminStatus['records']): string {
   if (seq === 0) return 'no record yet'
   return `record ${seq} is the last${checkpoint === undefined ? '' : `, signed up to ${checkpoint}`}: ${head}`
+}
+
+function budgetLine({ name, accounts, used }: NonNullable<AdminStatus['budgets']>[number]): string {
+  if (accounts === 0) return `budget ${name}: nothing is used in this window`
+  return `budget ${name}: ${accounts === 1 ? 'one has' : `of ${accounts} the fullest has`} used ${Math.round(used * 100)} %`
 }
 
 function stopLines({ active, unwritten, feed }: NonNullable<AdminStatus['stops']>): string[] {

@@ -301,6 +301,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     connections: () => listeners.connections,
     stops,
     federation: () => federationStatus(trusted),
+    budgets: () => ways.budgets,
   })
 
   return {

@@ -25,6 +25,7 @@ export interface AdminSurroundings {
   readonly connections: () => number
   readonly stops: OpenStops
   readonly federation: () => NonNullable<AdminStatus['federation']>
+  readonly budgets: () => Iterable<NonNullable<AdminStatus['budgets']>[number]>
 }
 
 /** @throws when the socket is in use, or others could reach or replace it */
@@ -34,6 +35,7 @@ export async function openAdmin({ config, log, closes, readiness }: House, of: A
   const { loaded, file, stops } = of
   const status = (): AdminStatus => {
     const federation = of.federation()
+    const budgets = [...of.budgets()]
     return {
       version,
       pid: process.pid,
@@ -50,6 +52,7 @@ export async function openAdmin({ config, log, closes, readiness }: House, of: A
       connections: of.connections(),
       stops: stops.status(),
       ...(federation.length === 0 ? {} : { federation }),
+      ...(budgets.length === 0 ? {} : { budgets }),
     }
   }
   const reload = async (): Promise<AdminReload> => {

@@ -26,6 +26,18 @@ export const adminStatus = z.strictObject({
   }),
   connections: z.int(),
   /** Absent where there is none. */
+  budgets: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        /** Who share it and have used something of it in this window. */
+        accounts: z.int(),
+        /** What the one who has used most has used of it: 1 is all. */
+        used: z.number(),
+      }),
+    )
+    .optional(),
+  /** Absent where there is none. */
   federation: z
     .array(
       z.strictObject({

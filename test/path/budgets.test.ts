@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { loadConfig } from '../../proxy/config/load.ts'
+import { askStatus } from '../../proxy/record/admin-client.ts'
 import { agentId, agentsListener, openGate, type TestGate } from '../support/gate.ts'
 import { type Postern, type Workplace, workplace } from '../support/postern.ts'
 import { recordsIn } from '../support/records.ts'
@@ -343,6 +344,22 @@ describe('a budget of cost', () => {
       budgets: [{ cost: 10, left: { cost: 90 } }],
     })
   })
+})
+
+it('how much is used is told by status and metrics', async () => {
+  respond = hello
+  const { gate: running, folder } = await begin(
+    '  few: { per: agent, every: 365d, requests: 4 }\n  others: { per: user, every: 365d, paths: 2, for: { to: db } }\nadmin: { socket: ./admin.sock, metrics: "127.0.0.1:0" }\n',
+  )
+  await ask('/')
+  await ask('/')
+  await ask('/', { listener: 'others' })
+  expect((await askStatus(join(folder, 'admin.sock'))).budgets).toEqual([
+    { name: 'few', accounts: 2, used: 0.5 },
+    { name: 'others', accounts: 0, used: 0 },
+  ])
+  const metrics = await (await fetch(`http://127.0.0.1:${running.metricsPort}/metrics`)).text()
+  expect(metrics).toContain('postern_budget_used_ratio{budget="few"} 0.5\n')
 })
 
 describe('a restart', () => {
