@@ -161,37 +161,8 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   let review = (): number => 0
   let dropStopped = (): Promise<void> => Promise.resolve()
   const journal = eventJournal({ sink, settings: config.records, now, newId: requestId })
-  const stops = await openStops(config.stop, {
-    adminSocket: socket,
-    resolve: createResolver(() => config.resolve),
-    isOwn,
-    now,
-    onChange() {
-      return { cut: review(), kept: dropStopped() }
-    },
-    onOrder(stop, by) {
-      log.warn({ stop, by }, 'stopped')
-      void journal.recordStop(stopRecord('stop.ordered', stop, by))
-    },
-    onLift(stop, by) {
-      log.warn({ stop, by }, 'no longer stopped')
-      void journal.recordStop(stopRecord('stop.lifted', stop, by))
-    },
-    onProblem: (problem) => log.error({ err: problem }, 'stops have a problem'),
-    onFeedProblem: (problem) => {
-      metrics.stopFeedFailures.add(1)
-      log.error({ err: problem }, 'the feed of stops could not be used')
-    },
-    onStale: (stale) =>
-      stale
-        ? log.error('the feed of stops is stale: delegated requests are refused')
-        : log.info('the feed of stops is up to date'),
-  })
-  closing.push(() => stops.close())
-  metrics.stopsActive.from(() => stops.list.size)
-  metrics.stopsUnwritten.from(() => stops.unwritten)
-  metrics.stopFeedStale.from(() => (config.stop.feed === undefined ? undefined : stops.stale ? 1 : 0))
-  const budgets = await openBudgets(stopFile(config.stop, socket), {
+  const stops = await openStopsOf(house, journal, () => ({ cut: review(), kept: dropStopped() }))
+  const budgets = await openBudgets(stopFile(config.stop, config.admin.socket), {
     now,
     onProblem: (problem) => log.error({ err: problem }, 'what is spent of budgets cannot be kept'),
   })
