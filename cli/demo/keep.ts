@@ -57,10 +57,11 @@ function explain(directory: string, variables: string): void {
     '  curl "$CRM_URL/v1/echo" --compressed',
     '  curl -N "$OPENAI_BASE_URL/chat/completions" -H "Authorization: Bearer $OPENAI_API_KEY" -d {}',
     '',
-    'And look on:',
+    'And look on, or stop it:',
     '',
     `  ${commandLine} logs -f ${join(directory, recordsFile)}`,
     `  ${commandLine} check ${join(directory, configurationFile)}`,
+    `  ${commandLine} kill --all --reason try -c ${join(directory, configurationFile)}`,
     '',
     'Ctrl-C ends it and leaves nothing behind.',
   ]

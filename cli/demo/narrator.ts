@@ -17,6 +17,19 @@ export class Narrator {
     console.log(paint('dim', `  ${text}`))
   }
 
+  /** What somebody enters in a shell; where a line would grow longer than 100 columns, it is broken before an option. */
+  command(text: string): void {
+    let line = '$'
+    for (const part of text.split(/ (?=--)/)) {
+      if (line.length + part.length > 94) {
+        this.tell(`${line} \\`)
+        line = '   '
+      }
+      line += ` ${part}`
+    }
+    this.tell(line)
+  }
+
   /**
    * A claim, and whether what really happened bears it out.
    * @param found shown when it does not

@@ -4,7 +4,8 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 
-const program = fileURLToPath(new URL('../postern.js', import.meta.url))
+/** What Node starts it by. */
+export const program = fileURLToPath(new URL('../postern.js', import.meta.url))
 
 /** How to call it in a shell. */
 export const commandLine = `${process.execPath} ${program}`
@@ -21,15 +22,22 @@ export class Postern {
     this.#environment = environment
   }
 
-  /** Starts it, with its standard streams as pipes. */
-  start(args: readonly string[]): ChildProcessWithoutNullStreams {
-    const child = spawn(process.execPath, [program, ...args], {
-      cwd: this.#directory,
-      env: { ...this.#environment },
-    })
+  /**
+   * Starts it, with its standard streams as pipes.
+   * @param environment of an agent that calls it; else the one with the secrets
+   */
+  start(args: readonly string[], environment = this.#environment): ChildProcessWithoutNullStreams {
+    const child = spawn(process.execPath, [program, ...args], { cwd: this.#directory, env: { ...environment } })
     this.#children.add(child)
     child.on('exit', () => this.#children.delete(child))
     return child
+  }
+
+  /** Runs it to its end. */
+  async run(args: readonly string[]): Promise<{ code: number | null; output: string; complaint: string }> {
+    const child = this.start(args)
+    const [output, complaint] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
+    return { code: child.exitCode, output, complaint }
   }
 
   /**
@@ -37,9 +45,8 @@ export class Postern {
    * @throws when it ends with another exit code than 0; the message is what it says on standard error
    */
   async read(args: readonly string[]): Promise<string> {
-    const child = this.start(args)
-    const [output, complaint] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')])
-    if (child.exitCode !== 0) throw new Error(`postern ${args.join(' ')}: ${complaint}`)
+    const { code, output, complaint } = await this.run(args)
+    if (code !== 0) throw new Error(`postern ${args.join(' ')}: ${complaint}`)
     return output
   }
 

@@ -11,7 +11,7 @@ import type { Postern } from './postern.ts'
 
 export const recordsFile = 'records.jsonl'
 
-/** Hands out the records in the order in which they are written, each once. */
+/** Reads the records as they are written. */
 export class RecordReader {
   readonly #path: string
   #seen = 0
@@ -21,24 +21,34 @@ export class RecordReader {
     this.#path = join(directory, recordsFile)
   }
 
-  /** Waits for the next record. @throws when none is written within 10 s */
+  /** Waits for the record after the one that this gave last, checkpoints left out. @throws when none is written within 10 s */
   async next(): Promise<AuditRecord> {
+    const record = await this.#wait((records) => records[this.#seen])
+    this.#seen += 1
+    return record
+  }
+
+  /** Waits for the first such record. @throws when none is written within 10 s */
+  async find(wanted: (record: AuditRecord) => boolean): Promise<AuditRecord> {
+    return await this.#wait((records) => records.find(wanted))
+  }
+
+  async #wait(pick: (records: readonly AuditRecord[]) => AuditRecord | undefined): Promise<AuditRecord> {
     for (const started = performance.now(); performance.now() - started < 10_000; await pause(10)) {
       const text = await readFile(this.#path, 'utf8').catch(() => '')
       // What stands after the last line feed is being written yet.
-      const line = text.split('\n').slice(0, -1)[this.#seen]
-      if (line === undefined) continue
-      this.#seen += 1
-      const record: AuditRecord = JSON.parse(line)
-      if (record.kind !== 'checkpoint') return record
+      const lines = text.split('\n').slice(0, -1)
+      const records = lines.map((line): AuditRecord => JSON.parse(line))
+      const found = pick(records.filter(({ kind }) => kind !== 'checkpoint'))
+      if (found !== undefined) return found
     }
-    throw new Error('a request was not recorded')
+    throw new Error('what happened was not recorded')
   }
 }
 
 /** All records but checkpoints, the way a person gets at them: by `postern logs`. */
-export async function readWithLogs(postern: Postern): Promise<AuditRecord[]> {
-  const text = await postern.read(['logs', recordsFile, '--json'])
+export async function readWithLogs(postern: Postern, filters: readonly string[] = []): Promise<AuditRecord[]> {
+  const text = await postern.read(['logs', recordsFile, '--json', ...filters])
   const lines = text.split('\n').filter((line) => line !== '')
   return lines.map((line): AuditRecord => JSON.parse(line)).filter(({ kind }) => kind !== 'checkpoint')
 }

@@ -6,6 +6,7 @@ import { keepRunning } from './keep.ts'
 import { Narrator, paint } from './narrator.ts'
 import { RecordReader } from './records.ts'
 import { type Scene, setScene } from './scene.ts'
+import { tellSecondAct } from './second-act.ts'
 import { tellStory } from './story.ts'
 
 /**
@@ -38,6 +39,8 @@ async function perform(scene: Scene, began: number): Promise<boolean> {
   const narrator = new Narrator()
   const stolenKey = `sk_live_${randomBytes(18).toString('base64url')}`
   const agent = new Actor(scene.postern, stolenKey, (line) => narrator.tell(line))
-  await tellStory({ scene, agent, narrator, stolenKey, records: new RecordReader(scene.directory), told: [] })
+  const records = new RecordReader(scene.directory)
+  await tellStory({ scene, agent, narrator, stolenKey, records, told: [] })
+  await tellSecondAct(scene, records, narrator)
   return narrator.conclude((performance.now() - began) / 1000)
 }

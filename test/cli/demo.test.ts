@@ -64,7 +64,12 @@ test('tells its story in under 30 s, finds every claim true, and leaves nothing 
     failed: [],
   })
   expect(performance.now() - began).toBeLessThan(30_000)
-  for (const reason of ['denied_by_rule', 'no_rule', 'blocked_address']) expect(output).toContain(reason)
+  for (const reason of ['denied_by_rule', 'no_rule', 'blocked_address', 'chain_revoked'])
+    expect(output).toContain(reason)
+  expect(output).toContain('scope contacts.read, act researcher ← planner')
+  expect(output).toContain('hop 2 (the researcher) lacks crm.contacts.write')
+  expect(output).toMatch(/saw the end of it \d+ ms after the order/)
+  expect(output).toMatch(/is found: ALTERED forged\.jsonl line \d+\n/)
   expect(output).toMatch(/\d+ checks in .* all hold\./)
   expect(await readdir(folder)).toEqual([])
 })
@@ -98,9 +103,12 @@ test('kept running, it takes requests of this user until it is interrupted', { t
   expect(await readdir(folder)).toEqual([])
 })
 
-test('interrupted in the middle, it ends at once and leaves nothing behind', { timeout: 40_000 }, async () => {
+test.each([
+  ['an agent runs', '2. It asks'],
+  ['the service and two agents run', '11. Both follow'],
+])('interrupted while %s, it ends at once and leaves nothing behind', { timeout: 40_000 }, async (_, words) => {
   const child = demo()
-  await said(child, '2. It asks')
+  await said(child, words)
   child.kill('SIGINT')
   await once(child, 'exit')
   expect(child.exitCode).toBe(130)

@@ -8,6 +8,7 @@ import type { TLSSocket } from 'node:tls'
 import { exportJWK, generateKeyPair, type JSONWebKeySet, type JWK } from 'jose'
 import type { Context, ResourceServerInfo } from 'oidc-provider'
 import { loadOidcProvider } from './authorization-server/load.ts'
+import { answerSignIn, application, type SignIn, signInSettings } from './authorization-server/sign-in.ts'
 import { admitSpiffeClient, passOf, type SpiffeTrust } from './authorization-server/spiffe-client.ts'
 import {
   type Amiss,
@@ -49,6 +50,8 @@ export interface AuthorizationServerOptions {
   readonly resources: Readonly<Record<string, ProtectedResource>>
   /** What a request without resource indicator means. */
   readonly defaultResource?: string
+  /** The application that users sign in to; without it nobody does. */
+  readonly signIn?: SignIn
   /** Whose JWT-SVIDs authenticate clients. */
   readonly spiffe?: SpiffeTrust
   /** Whose JWTs are exchanged; this server's own are always. */
@@ -118,6 +121,7 @@ export async function startAuthorizationServer(options: AuthorizationServerOptio
   const calls: RecordedCall[] = []
   const handle = provider.callback()
   server.on('request', async (request: IncomingMessage, response: ServerResponse) => {
+    if (options.signIn !== undefined && (await answerSignIn(provider, options.signIn, request, response))) return
     if (request.method !== 'POST') return handle(request, response)
     const form = new URLSearchParams(await readAll(request))
     calls.push({
@@ -178,7 +182,7 @@ async function signingKey(): Promise<{ privateJwk: JWK; publicJwk: JWK }> {
 }
 
 function configuration(
-  { clients, resources, defaultResource }: AuthorizationServerOptions,
+  { clients, resources, defaultResource, signIn }: AuthorizationServerOptions,
   store: TokenStore,
   signing: JWK,
   InvalidTarget: new () => Error,
@@ -187,13 +191,17 @@ function configuration(
   return {
     adapter: store.adapter,
     jwks: { keys: [signing] },
-    cookies: { keys: ['not used: nobody signs in with a browser'] },
-    clients: clients.map(metadataOf),
+    cookies: { keys: ['it lives as long as this process'] },
+    clients: [...clients.map(metadataOf), ...(signIn === undefined ? [] : [application(signIn)])],
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'tls_client_auth', 'none'],
     enabledJWA: { clientAuthSigningAlgValues: ['ES256', 'ES384', 'RS256', 'PS256', 'EdDSA'] },
     findAccount: (_: Context, accountId: string) => ({ accountId, claims: () => ({ sub: accountId }) }),
+    ...(signIn === undefined ? {} : signInSettings(signIn)),
     rotateRefreshToken: true,
-    ttl: { AccessToken: lifetimeOf, ClientCredentials: lifetimeOf, Grant: 86_400, RefreshToken: 86_400 },
+    ttl: {
+      ...{ AccessToken: lifetimeOf, ClientCredentials: lifetimeOf, Grant: 86_400, RefreshToken: 86_400 },
+      ...{ Interaction: 600, Session: 86_400, IdToken: 3_600 },
+    },
     formats: {
       customizers: {
         jwt: (_: Context, token: object, parts: { payload: Record<string, unknown> }) =>

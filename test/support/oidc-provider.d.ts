@@ -12,6 +12,9 @@ declare module 'oidc-provider' {
     body: unknown
     readonly oidc: {
       readonly client: Client
+      /** While a user signs in. */
+      readonly session: { readonly accountId: string }
+      readonly provider: Provider
       readonly params: Readonly<Record<string, string | readonly string[] | undefined>>
     }
   }
@@ -40,6 +43,7 @@ declare module 'oidc-provider' {
 
   interface Grant extends Saved {
     addResourceScope(resource: string, scope: string): void
+    addOIDCScope(scope: string): void
   }
 
   export default class Provider {
@@ -52,6 +56,11 @@ declare module 'oidc-provider' {
       parameters: readonly string[],
       repeatable: readonly string[],
     ): void
+    interactionFinished(
+      request: IncomingMessage,
+      response: ServerResponse,
+      result: { readonly login: { readonly accountId: string } },
+    ): Promise<void>
     readonly Client: { find(id: string): Promise<Client | undefined> }
     readonly Grant: new (fields: {
       clientId: string

@@ -1,6 +1,7 @@
 // Keeps what the authorization server remembers, in memory; the one that comes with oidc-provider warns on every start.
 
 interface Payload {
+  readonly uid?: string
   readonly grantId?: string
   consumed?: number
 }
@@ -20,7 +21,11 @@ export class TokenStore {
       this.#stored.set(`${model}:${id}`, { payload, expiresAt })
     },
     find: async (id: string) => this.#find(`${model}:${id}`),
-    findByUid: async () => undefined,
+    findByUid: async (uid: string) => {
+      for (const [key, { payload }] of this.#stored)
+        if (payload.uid === uid && key.startsWith(`${model}:`)) return this.#find(key)
+      return undefined
+    },
     findByUserCode: async () => undefined,
     consume: async (id: string) => {
       const payload = this.#find(`${model}:${id}`)

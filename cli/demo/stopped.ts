@@ -1,0 +1,58 @@
+// Chapter 11: two agents follow a stream, and one of them is stopped.
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { askStops } from '../../proxy/record/admin-client.ts'
+import { adminSocket, configurationFile, researcherId } from './configuration.ts'
+import type { Scene } from './scene.ts'
+import type { SecondCast } from './second-cast.ts'
+
+const reason = 'reads more than it should'
+
+export async function oneIsStopped({ scene, team, narrator }: SecondCast): Promise<void> {
+  narrator.step('11. Both follow a stream of changes. Then somebody stops the researcher.')
+  for (const who of ['planner', 'researcher'] as const) await team.ask(who, 'follow', 'hear')
+  const token = scene.crm.seen.at(-1)?.authorization.replace(/^Bearer /, '') ?? ''
+  const first = await hearOf('c_1 was called back', ['planner', 'researcher'])
+  narrator.check('what changes reaches both', first, team.told.slice(-2))
+
+  narrator.command(`postern kill --agent ${researcherId} --reason '${reason}'`)
+  const kill = ['kill', '--agent', researcherId, '--reason', reason, '-c', configurationFile]
+  const said = await scene.postern.read(kill)
+  const end = await team.hear('researcher', 'end')
+  const took = end.at - (await orderedAt(scene))
+  narrator.check(
+    `one stream was cut; the researcher saw the end of it ${took} ms after the order`,
+    /^1 exchange that was under way ended /m.test(said) && took <= 500,
+    { said, took },
+  )
+  const goesOn = await hearOf('c_2 was called back', ['planner'])
+  const nothingMore = team.take('researcher', 'hear') === undefined
+  narrator.check('the stream of the planner goes on', goesOn && nothingMore && scene.crm.followers === 1)
+
+  const answer = await team.ask('researcher', 'contacts', 'fetch')
+  const refused = answer.status === 403 && answer.body.includes('"chain_revoked"')
+  narrator.check('whatever it calls now is refused: chain_revoked', refused, answer)
+  narrator.check('its access token went back to the authorization server, to be revoked', await isRevoked(scene, token))
+
+  async function hearOf(change: string, members: readonly ('planner' | 'researcher')[]): Promise<boolean> {
+    scene.crm.change(change)
+    const heard = await Promise.all(members.map((who) => team.hear(who, 'hear')))
+    return heard.every(({ event }) => event === change)
+  }
+}
+
+/** When the one stop that there is was ordered, as the service says. Epoch milliseconds. */
+async function orderedAt({ directory }: Scene): Promise<number> {
+  const { stops } = await askStops(join(directory, adminSocket))
+  return Date.parse(stops[0]?.at ?? '')
+}
+
+/** Waits for it, for at most 5 s. */
+async function isRevoked({ login }: Scene, token: string): Promise<boolean> {
+  const isAsked = () =>
+    login.server.calls.some(({ path, form }) => path === '/token/revocation' && form.get('token') === token)
+  for (const started = performance.now(); performance.now() - started < 5_000; await pause(10)) {
+    if (isAsked()) return true
+  }
+  return false
+}
