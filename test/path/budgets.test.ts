@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { loadConfig } from '../../proxy/config/load.ts'
@@ -19,11 +20,17 @@ let raw: Upstream
 let gate: TestGate | undefined
 let asked: string[] = []
 let respond: RequestListener
+const joined: Duplex[] = []
 
 beforeAll(async () => {
   upstream = await httpUpstream((request, response) => {
     asked.push(request.url ?? '')
     respond(request, response)
+  })
+  upstream.server.on('upgrade', (_request, socket: Duplex) => {
+    socket.on('error', () => {})
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n')
+    joined.push(socket)
   })
   raw = await rawUpstream((socket) => socket.write(Buffer.alloc(10_000, 'x')))
 })
@@ -231,6 +238,33 @@ describe('a budget of bytes', () => {
       kind: 'tunnel',
       response: { ended: 'cut' },
       refusal: { reason: 'budget_exhausted', budget: 'little' },
+    })
+  })
+
+  it.each(['/socket', '/key/socket'])('cuts a WebSocket (%s)', async (path) => {
+    const { record } = await begin('  little: { per: agent, every: 365d, responseBytes: 130 }\n')
+    const authority = `api.localhost:${upstream.port}`
+    await using client = await WireClient.open({ host: '127.0.0.1', port: gate?.port() ?? 0 })
+    client.send(
+      `GET http://${authority}${path} HTTP/1.1\r\nHost: ${authority}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    )
+    const head = await client.head()
+    expect(head.status).toBe(101)
+    const socket = joined.at(-1) ?? expect.fail('no connection at the upstream')
+    const upstreamEnd = once(socket.resume(), 'end')
+    // Unmasked binary frames of 60 bytes (RFC 6455 §5.2).
+    const frame = Buffer.concat([Buffer.from([0x82, 60]), Buffer.alloc(60, 'x')])
+    socket.write(frame)
+    await client.exactly(frame.length)
+    socket.write(frame)
+    await client.exactly(frame.length)
+    socket.write(frame)
+    await expect(client.exactly(1_000)).rejects.toBeInstanceOf(ConnectionEnded)
+    await upstreamEnd
+    expect(await record(head.field('postern-request-id'))).toMatchObject({
+      response: { ended: 'cut' },
+      refusal: { reason: 'budget_exhausted' },
+      budgets: [{ left: { response_bytes: 6 } }],
     })
   })
 
