@@ -70,7 +70,7 @@ export class Contest {
   async enter(subject: Subject): Promise<Contestant> {
     const port = await freePort()
     const directory = await mkdtemp(join(this.#directory, 'subject-'))
-    const prepared = await subject.prepare({
+    const setting = {
       port,
       host,
       upstreamPort: this.#upstreamPort,
@@ -78,9 +78,15 @@ export class Contest {
       pair: this.#pair,
       directory,
       credential,
-    })
+    }
+    const prepared = await subject.prepare(setting)
     const running = prepared === undefined ? undefined : await start({ ...prepared, core: this.#cores.proxy, port })
-    const route = { host, upstreamPort: this.#upstreamPort, proxyPort: running === undefined ? undefined : port }
+    const route = {
+      host,
+      upstreamPort: this.#upstreamPort,
+      proxyPort: running === undefined ? undefined : port,
+      fields: (await subject.fields?.(setting)) ?? '',
+    }
     const leave = async (): Promise<void> => {
       await running?.stop()
       await rm(directory, { recursive: true, force: true })

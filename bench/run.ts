@@ -6,6 +6,7 @@ import { heldAgainst, readFloors } from './floors.ts'
 import { describeMachine, shareOutCores } from './machine.ts'
 import { asText, resultsPage } from './report.ts'
 import { bodies } from './scenarios/bodies.ts'
+import { chain } from './scenarios/chain.ts'
 import { identity } from './scenarios/identity.ts'
 import { requests } from './scenarios/requests.ts'
 import { rest } from './scenarios/rest.ts'
@@ -17,7 +18,7 @@ import { subjects } from './subjects/all.ts'
 const help = `Usage: npm run bench -- [options]
 
   --short             a few seconds each, for CI; the figures are held against bench/floors.json
-  --only A,B          only these scenarios: 1k, 100k, streams, bodies, rest, identity, stop
+  --only A,B          only these scenarios: 1k, 100k, streams, bodies, rest, identity, chain, stop
   --subjects A,B      only these subjects: ${subjects.map(({ name }) => name).join(', ')}
   --save          write bench/RESULTS.md from this run, also when it is a short one
   --help
@@ -32,6 +33,7 @@ const scenarios = {
   bodies,
   rest,
   identity,
+  chain,
   stop,
 }
 

@@ -49,7 +49,7 @@ export function requestHead(route: Route, method: string, path: string, extra = 
     'accept-encoding: gzip, deflate',
     'x-request-purpose: bench',
   ]
-  return Buffer.from(`${lines.join('\r\n')}\r\n${extra}\r\n`)
+  return Buffer.from(`${lines.join('\r\n')}\r\n${route.fields}${extra}\r\n`)
 }
 
 /** Connections that we end ourselves. */

@@ -6,6 +6,8 @@ export interface Route {
   readonly upstreamPort: number
   /** undefined: straight to the upstream. */
   readonly proxyPort: number | undefined
+  /** Header lines for each request, each with its line end. */
+  readonly fields: string
 }
 
 /** Seconds of CPU per second, for each process that was asked about by its id. */

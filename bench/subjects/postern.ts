@@ -6,17 +6,22 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Setting, Subject } from './subject.ts'
 
-export const postern: Subject = {
-  name: 'postern',
-  injects: true,
-  async prepare(setting) {
-    const { directory, authority, credential } = setting
-    const file = join(directory, 'postern.yaml')
-    await writeFile(join(directory, 'upstream.pem'), authority)
-    await writeFile(file, configuration(setting, process.getuid?.() ?? 0))
-    await bundled()
-    return { args: [program, 'run', '-c', file], env: { BENCH_KEY: credential } }
-  },
+export const postern: Subject = posternWith('')
+
+/** @param sections more of the configuration */
+export function posternWith(sections: string): Subject {
+  return {
+    name: 'postern',
+    injects: true,
+    async prepare(setting) {
+      const { directory, authority, credential } = setting
+      const file = join(directory, 'postern.yaml')
+      await writeFile(join(directory, 'upstream.pem'), authority)
+      await writeFile(file, `${configuration(setting, process.getuid?.() ?? 0)}${sections}`)
+      await bundled()
+      return { args: [program, 'run', '-c', file], env: { BENCH_KEY: credential } }
+    },
+  }
 }
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
@@ -30,7 +35,7 @@ function bundled(): Promise<unknown> {
   return building
 }
 
-const loader = 'spiffe://bench.example/ns/agents/sa/loader'
+export const loader = 'spiffe://bench.example/ns/agents/sa/loader'
 
 /** A hundred rules, of which the last decides; the caller is told by the kernel; each request is recorded. */
 function configuration({ port, host, upstreamPort }: Setting, uid: number): string {
@@ -48,7 +53,7 @@ credentials:
 rules:
   - { name: nobody-deletes, deny: { methods: [DELETE], paths: [/admin/**] } }
 ${others.map(twoRules).join('\n')}
-  - { name: loader-uses-upstream, allow: { agents: [${loader}], to: upstream }, use: upstream-key, inject: bearer }
+  - { name: loader-uses-upstream, allow: { agents: [${loader}, "${loader}/*"], to: upstream }, use: upstream-key, inject: bearer }
 records: { to: ./records.jsonl }
 `
 }

@@ -22,5 +22,7 @@ export interface Subject {
   /** Whether the upstream must see the credential. */
   readonly injects: boolean
   /** How it is started; undefined: there is nothing to start, the load goes to the upstream itself. */
+  /** Header lines for each of its requests, each with its line end; asked for once it is up. */
+  fields?(setting: Setting): Promise<string>
   prepare(setting: Setting): Promise<Pick<Start, 'program' | 'args' | 'env' | 'ipc'> | undefined>
 }
