@@ -20,6 +20,8 @@ export interface Crm extends Listening {
   readonly seen: readonly Seen[]
   /** How many follow the changes. */
   readonly followers: number
+  /** Whether it would take this access token now. */
+  accepts(token: string): Promise<boolean>
   /** Tells all who follow. */
   change(what: string): void
 }
@@ -28,6 +30,8 @@ interface Trust {
   readonly issuer: string
   readonly audience: string
   readonly keys: JWTVerifyGetKey
+  /** What the authorization server says of a token. */
+  readonly isRevoked: (token: string) => boolean
 }
 
 const actor = z.looseObject({ sub: z.string() })
@@ -63,16 +67,21 @@ export async function startCrm(certificates: LeafIssuer, wanted: number, trust: 
     get followers() {
       return followers.size
     },
+    accepts: async (token) => (await claimsOf(`Bearer ${token}`, trust)) !== undefined,
     change(what) {
       for (const follower of followers) follower.write(`data: ${what}\n\n`)
     },
   }
 }
 
-async function claimsOf(authorization: string, { issuer, audience, keys }: Trust): Promise<JWTPayload | undefined> {
+async function claimsOf(
+  authorization: string,
+  { issuer, audience, keys, isRevoked }: Trust,
+): Promise<JWTPayload | undefined> {
   try {
     const token = authorization.replace(/^Bearer /i, '')
     const requiredClaims = ['exp', 'scope']
+    if (isRevoked(token)) return undefined
     return (await jwtVerify(token, keys, { issuer, audience, requiredClaims })).payload
   } catch {
     return undefined

@@ -12,6 +12,8 @@ export interface Login {
   /** PEM of the key with which Postern says who acts for whom. */
   readonly statementKey: string
   readonly ada: User
+  /** Whether Postern, and nobody else, has had this access token revoked. */
+  isRevoked(token: string): boolean
   /** @returns the ID token of Ada, who has just signed in */
   signIn(): Promise<string>
 }
@@ -28,9 +30,17 @@ export async function startLogin(resource: string): Promise<Login> {
     clients: [{ id: client, auth: { method: 'client_secret_basic', secret: clientSecret } }],
     resources: { [resource]: { scopes: ['contacts.read', 'contacts.write'] } },
     trusted: [{ issuer: statements, keys: () => statementKeys }],
+    // oidc-provider keeps no JWTs, so it cannot revoke them (RFC 7009 §2.2.1): `isRevoked` is our list of those.
+    revocationStatus: () => 200,
     signIn: { client: app, redirectUri, users: { [ada.name]: ada } },
   })
   const application: Application = { issuer: server.issuer, ca: server.ca, client: app, redirectUri }
   const statementKey = await exportPKCS8(privateKey)
-  return { server, clientSecret, statementKey, ada, signIn: () => signIn(ada, application) }
+  const proof = `Basic ${Buffer.from(`${client}:${clientSecret}`).toString('base64')}`
+  const isRevoked = (token: string) =>
+    server.calls.some(
+      ({ path, form, authorization }) =>
+        path === '/token/revocation' && authorization === proof && form.get('token') === token,
+    )
+  return { server, clientSecret, statementKey, ada, isRevoked, signIn: () => signIn(ada, application) }
 }

@@ -46,10 +46,10 @@ export async function setScene(): Promise<Scene> {
     const certificates = new LeafIssuer(authority, { now: Date.now })
 
     const login = await startLogin(resource)
-    const { clientSecret, statementKey } = login
+    const { clientSecret, statementKey, isRevoked } = login
     const { issuer, ca, keys } = login.server
     closing.push(async () => login.server[Symbol.asyncDispose]())
-    const trust = { issuer, audience: resource, keys: createLocalJWKSet(keys) }
+    const trust = { issuer, audience: resource, keys: createLocalJWKSet(keys), isRevoked }
     const crm = await startCrm(certificates, 8443, trust)
     closing.push(crm.close)
     const model = await Model.start(certificates, 9443, modelKey)
