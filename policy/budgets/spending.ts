@@ -53,6 +53,23 @@ export class Spending {
 
   /** Takes bytes that are about to be passed on; they count in the window in which they pass. Nothing is taken where they do not fit. */
   takeBytes(count: number): Exhausted | undefined {
+    const accounts = this.#roomFor(count)
+    if ('what' in accounts) return accounts
+    for (const account of accounts) {
+      account.bytes += count
+      this.#books.changed(account)
+    }
+    return undefined
+  }
+
+  /** Whether so many bytes would not fit by now; nothing is taken. */
+  lacksBytes(count: number): Exhausted | undefined {
+    const accounts = this.#roomFor(count)
+    return 'what' in accounts ? accounts : undefined
+  }
+
+  /** The accounts that they count in. */
+  #roomFor(count: number): readonly Account[] | Exhausted {
     const now = this.#books.now()
     const accounts: Account[] = []
     for (const share of this.#shares) {
@@ -65,11 +82,7 @@ export class Spending {
       }
       accounts.push(account)
     }
-    for (const account of accounts) {
-      account.bytes += count
-      this.#books.changed(account)
-    }
-    return undefined
+    return accounts
   }
 
   /**

@@ -8,18 +8,38 @@ import { refusalOf } from './refusal.ts'
 /**
  * Comes after the answer was looked through for secrets: what the agent gets is counted, and codings are taken off by then.
  * @returns the very same answer when nothing of its body counts
+ * @throws Refusal `budget_exhausted` when its body is announced to be longer than what is left; the upstream is let go of
  */
-export function meter(answer: Answer, { spending }: Pick<Authorized, 'spending'>): Answer {
+export function meter(answer: Answer, { spending, method }: Pick<Authorized, 'spending' | 'method'>): Answer {
   if (spending === undefined) return answer
   tellFields(spending, answer.headers)
   if (answer.tunnel !== undefined) {
     if (spending.countsBytes) meterTunnel(answer.tunnel, spending)
     return answer
   }
+  if (spending.countsBytes && method !== 'HEAD') refuseTooLong(answer, spending)
   const reader = costReader(spending, answer.headers)
   const awaitsTrailers = spending.costs.some(({ kind }) => kind === 'header')
   if (reader === undefined && !spending.countsBytes && !awaitsTrailers) return answer
   return new MeteredAnswer(answer, { deliver: (sink) => new Metering(sink, spending, reader).follow(answer.body) })
+}
+
+/** Told in place of an answer, rather than by one that breaks off. */
+function refuseTooLong(answer: Answer, spending: Spending): void {
+  // These have no body, whatever their fields say (RFC 9110 §6.4.1).
+  if (answer.status === 204 || answer.status === 304) return
+  const exhausted = spending.lacksBytes(lengthIn(answer.headers))
+  if (exhausted === undefined) return
+  const refusal = refusalOf(exhausted)
+  answer.body.deliver({ data: () => true, end: () => {}, fail: () => {} }).cancel(refusal)
+  throw refusal
+}
+
+/** Content-Length; 0 where it says none. */
+function lengthIn(headers: HeaderList): number {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-length')
+  const length = at === -1 ? 0 : Number(headers[at + 1])
+  return Number.isSafeInteger(length) ? length : 0
 }
 
 /** What comes out of it is passed on by others; it ends with the chunk that does not fit. */

@@ -72,12 +72,16 @@ interface Wish {
   readonly listener?: string
   readonly fields?: readonly string[]
   readonly host?: string
+  readonly method?: string
 }
 
-async function ask(path: string, { listener = 'agents', fields = [], host }: Wish = {}): Promise<WireAnswer> {
+async function ask(
+  path: string,
+  { listener = 'agents', fields = [], host, method = 'GET' }: Wish = {},
+): Promise<WireAnswer> {
   const authority = host ?? `api.localhost:${upstream.port}`
   await using client = await WireClient.open({ host: '127.0.0.1', port: gate?.port(listener) ?? 0 })
-  return await client.request([`GET http://${authority}${path} HTTP/1.1`, `Host: ${authority}`, ...fields])
+  return await client.request([`${method} http://${authority}${path} HTTP/1.1`, `Host: ${authority}`, ...fields])
 }
 
 const recordOf = (answer: { field(name: string): string | undefined }) =>
@@ -226,6 +230,23 @@ describe('a budget of bytes', () => {
     respond = (_, response) => response.end('12345678')
     expect((await ask('/')).text).toBe('12345678')
     expect(reasonOf(await ask('/'))).toBe('budget_exhausted')
+  })
+
+  it('refuses as a whole what is announced to be too long, and takes nothing for it', async () => {
+    respond = (request, response) => {
+      response.writeHead(200, { 'Content-Length': '31' })
+      response.end(request.method === 'HEAD' ? undefined : 'x'.repeat(31))
+    }
+    await begin('  little: { per: agent, every: 365d, responseBytes: 30 }\n')
+    const refused = await ask('/')
+    expect([refused.status, reasonOf(refused)]).toEqual([429, 'budget_exhausted'])
+    expect(await recordOf(refused)).toMatchObject({
+      response: { status: 429, ended: 'refused' },
+      budgets: [{ left: { response_bytes: 30 } }],
+    })
+    expect((await ask('/', { method: 'HEAD' })).status).toBe(200)
+    respond = (_, response) => response.end('x'.repeat(30))
+    expect((await ask('/')).text).toHaveLength(30)
   })
 
   it('cuts a tunnel', async () => {
