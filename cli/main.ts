@@ -61,6 +61,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'show the SPIFFE identity that this process would get',
     load: async () => (await import('./identity.ts')).identityCommand(),
   },
+  injector: {
+    summary: 'put the proxy into the pods of a cluster, or show what that means for one',
+    load: async () => (await import('./injector.ts')).injectorCommand(),
+  },
   demo: {
     summary: 'show on this machine what Postern does, and check each claim',
     load: async () => (await import('./demo.ts')).demoCommand(),

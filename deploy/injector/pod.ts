@@ -1,0 +1,77 @@
+// What of a pod the injector reads. Whatever else is in it passes through untouched.
+import * as z from 'zod'
+
+const capabilities = z.looseObject({ add: z.array(z.string()).nullish(), drop: z.array(z.string()).nullish() })
+
+const containerSecurity = z.looseObject({
+  privileged: z.boolean().nullish(),
+  allowPrivilegeEscalation: z.boolean().nullish(),
+  runAsUser: z.number().nullish(),
+  runAsGroup: z.number().nullish(),
+  capabilities: capabilities.nullish(),
+  procMount: z.string().nullish(),
+  windowsOptions: z.unknown().optional(),
+})
+
+const podSecurity = z.looseObject({
+  runAsUser: z.number().nullish(),
+  runAsGroup: z.number().nullish(),
+  fsGroup: z.number().nullish(),
+  supplementalGroups: z.array(z.number()).nullish(),
+  windowsOptions: z.unknown().optional(),
+})
+
+const named = z.looseObject({ name: z.string().nullish() })
+
+const variable = z.looseObject({
+  name: z.string(),
+  value: z.string().nullish(),
+  valueFrom: z.looseObject({ secretKeyRef: named.nullish() }).nullish(),
+})
+
+const mount = z.looseObject({ name: z.string(), mountPath: z.string(), readOnly: z.boolean().nullish() })
+
+const container = z.looseObject({
+  name: z.string(),
+  image: z.string().nullish(),
+  restartPolicy: z.string().nullish(),
+  /** Of an ephemeral container: whose processes it sees. */
+  targetContainerName: z.string().nullish(),
+  env: z.array(variable).nullish(),
+  envFrom: z.array(z.looseObject({ secretRef: named.nullish() })).nullish(),
+  ports: z.array(z.looseObject({ containerPort: z.number() })).nullish(),
+  volumeMounts: z.array(mount).nullish(),
+  securityContext: containerSecurity.nullish(),
+})
+
+const volume = z.looseObject({
+  name: z.string(),
+  hostPath: z.looseObject({ path: z.string() }).nullish(),
+  secret: z.looseObject({ secretName: z.string().nullish() }).nullish(),
+  projected: z.looseObject({ sources: z.array(z.looseObject({ secret: named.nullish() })).nullish() }).nullish(),
+})
+
+const texts = z.record(z.string(), z.string()).nullish()
+
+export const podSchema = z.looseObject({
+  // A template may have none.
+  metadata: z.looseObject({ labels: texts, annotations: texts }).prefault({}),
+  spec: z.looseObject({
+    hostNetwork: z.boolean().nullish(),
+    hostPID: z.boolean().nullish(),
+    os: z.looseObject({ name: z.string() }).nullish(),
+    nodeSelector: texts,
+    securityContext: podSecurity.nullish(),
+    volumes: z.array(volume).nullish(),
+    initContainers: z.array(container).nullish(),
+    containers: z.array(container),
+    ephemeralContainers: z.array(container).nullish(),
+  }),
+})
+
+export type Pod = z.output<typeof podSchema>
+export type PodSpec = Pod['spec']
+export type Container = z.output<typeof container>
+export type Volume = z.output<typeof volume>
+export type Variable = z.output<typeof variable>
+export type Mount = z.output<typeof mount>
