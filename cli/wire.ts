@@ -184,6 +184,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     stops,
     verifyUser: (token, at) => verifyUserToken(token, users.issuers, at),
     record: handoffRecorder(journal),
+    totals: budgets.totals,
     revoke: (jti, reason, until) => stops.takeBack(jti, reason, Math.max(1, until - now()), takenBackBy),
     now,
   })

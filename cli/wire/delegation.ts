@@ -1,9 +1,9 @@
 // Delegation as a whole: the root key of this proxy, what is held, the agent's door, and what delegated requests are held to.
 import { randomUUID } from 'node:crypto'
 import type { TrustDomain } from '../../certs/spiffe-id.ts'
+import type { Ledger } from '../../policy/delegation/action.ts'
 import type { Revocations } from '../../policy/delegation/hold.ts'
 import { DelegationKey, verifier } from '../../policy/delegation/keys.ts'
-import { Totals } from '../../policy/delegation/totals.ts'
 import { VerifiedChains } from '../../policy/delegation/verified-chains.ts'
 import type { StopList } from '../../policy/stop/list.ts'
 import { describeStopped } from '../../policy/stop/stop.ts'
@@ -33,6 +33,8 @@ export interface DelegationSurroundings extends KeySurroundings {
   /** @throws Refusal `user_token_*` */
   readonly verifyUser: (token: Secret, now: number) => Promise<ShownUser>
   readonly record: (event: DelegationEvent) => Promise<void>
+  /** Counts what the tokens bound in all. */
+  readonly totals: Ledger
   readonly revoke: (jti: string, reason: string, until: number) => Promise<void>
 }
 
@@ -45,7 +47,7 @@ export interface Delegation {
 
 /** The root key lives and dies with this process: after a restart every chain is to be begun anew. */
 export async function openDelegation(surroundings: DelegationSurroundings): Promise<Delegation> {
-  const { trustDomain, settings, federated, stops, verifyUser, record, revoke, now, onProblem } = surroundings
+  const { trustDomain, settings, federated, stops, verifyUser, record, totals, revoke, now, onProblem } = surroundings
   const opened = settings().roots.map(({ issuer, keys }) => ({ issuer, ...openKeyDocument(keys, surroundings) }))
   const key = DelegationKey.generate()
   const signer = { issuer: `https://postern.internal/${trustDomain}`, keyId: key.public.thumbprint, key }
@@ -89,7 +91,7 @@ export async function openDelegation(surroundings: DelegationSurroundings): Prom
   return {
     delegations,
     door: new AgentDoor(desk),
-    delegated: { audience, revocations, ledger: new Totals(now) },
+    delegated: { audience, revocations, ledger: totals },
     async close() {
       clearInterval(sweeping)
       await Promise.all(opened.map(({ close }) => close()))

@@ -31,6 +31,19 @@ export interface AccountLine {
   readonly paths?: readonly string[] | undefined
 }
 
+/** What is counted and written down. */
+export interface Counted {
+  readonly hasChanged: boolean
+  /** What has changed since it was last asked for. */
+  takeChanged(): Iterable<AccountLine>
+  /** All that counts now. */
+  all(): Iterable<AccountLine>
+  /** What was counted by an earlier process; of lines for the same, the last one counts. */
+  restore(line: AccountLine): void
+  /** Forgets what no longer counts. */
+  sweep(): void
+}
+
 export function newAccount(book: string, key: string, ends: number): Account {
   return { book, key, ends, requests: 0, bytes: 0, cost: 0, held: 0, paths: new Set(), unwritten: [] }
 }

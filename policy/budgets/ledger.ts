@@ -1,7 +1,7 @@
 // Counts what is spent of budgets. Synchronous, so that between looking and taking nobody else takes.
 import type { Question } from '../engine.ts'
 import { View } from '../view.ts'
-import { type Account, type AccountLine, lineOf, newAccount } from './account.ts'
+import { type Account, type AccountLine, type Counted, lineOf, newAccount } from './account.ts'
 import { type Budget, concerns, keyOf, pathMark } from './budget.ts'
 import { type Exhausted, exhausted } from './exhausted.ts'
 import { type Books, type Share, Spending } from './spending.ts'
@@ -30,7 +30,7 @@ export interface Fullness {
   readonly used: number
 }
 
-export class Ledger implements Books {
+export class Ledger implements Books, Counted {
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly #most: { readonly accounts: number; readonly paths: number }
@@ -87,7 +87,6 @@ export class Ledger implements Books {
     return this.#changed.size > 0
   }
 
-  /** What has changed since it was last asked for. */
   *takeChanged(): Iterable<AccountLine> {
     const changed = this.#changed
     this.#changed = new Set()
@@ -98,7 +97,6 @@ export class Ledger implements Books {
     }
   }
 
-  /** All that counts now. */
   *all(): Iterable<AccountLine> {
     const now = this.now()
     for (const { accounts } of this.#books.values()) {
@@ -106,7 +104,6 @@ export class Ledger implements Books {
     }
   }
 
-  /** What was counted by an earlier process; of lines for the same, the last one counts. */
   restore({ paths = [], ...line }: AccountLine): void {
     if (line.ends <= this.now()) return
     const book = this.#book(line.book)
@@ -118,7 +115,6 @@ export class Ledger implements Books {
     book.accounts.set(line.key, { ...line, held: 0, paths: kept, unwritten: [] })
   }
 
-  /** Forgets what no longer counts. */
   sweep(): void {
     const now = this.now()
     for (const [name, book] of this.#books) {

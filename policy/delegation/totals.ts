@@ -1,4 +1,5 @@
-// Totals of delegations (`max_lifetime`, `max_subtree`), counted in memory for as long as the token lives.
+// Totals of delegations (`max_lifetime`, `max_subtree`), counted for as long as the token lives.
+import type { AccountLine, Counted } from '../budgets/account.ts'
 import type { Debit, Ledger } from './action.ts'
 
 interface Total {
@@ -8,9 +9,13 @@ interface Total {
 
 const mostTotals = 100_000
 
-/** A restart begins them anew: what must outlast it is a budget, not a bound of a token. */
-export class Totals implements Ledger {
+/** Under this they are written down; the books of budgets have spaces in their names. */
+export const bookOfTotals = 'delegations'
+
+/** A token of an issuer elsewhere outlives this process, so what is counted is written down with what is spent of budgets. */
+export class Totals implements Ledger, Counted {
   readonly #totals = new Map<string, Total>()
+  #changed = new Set<string>()
   readonly #now: () => number
   readonly #most: number
 
@@ -27,11 +32,38 @@ export class Totals implements Ledger {
     if (this.#totals.size + fresh.length > this.#most) this.#forgetExpired()
     if (this.#totals.size + fresh.length > this.#most) return fresh[0]
     for (const debit of debits) {
-      const total = this.#totals.get(nameOf(debit))
-      if (total === undefined) this.#totals.set(nameOf(debit), { spent: debit.amount, expiresAt: debit.expiresAt })
+      const name = nameOf(debit)
+      const total = this.#totals.get(name)
+      if (total === undefined) this.#totals.set(name, { spent: debit.amount, expiresAt: debit.expiresAt })
       else total.spent += debit.amount
+      this.#changed.add(name)
     }
     return undefined
+  }
+
+  get hasChanged(): boolean {
+    return this.#changed.size > 0
+  }
+
+  *takeChanged(): Iterable<AccountLine> {
+    const changed = this.#changed
+    this.#changed = new Set()
+    for (const name of changed) {
+      const total = this.#totals.get(name)
+      if (total !== undefined) yield lineOf(name, total)
+    }
+  }
+
+  *all(): Iterable<AccountLine> {
+    for (const [name, total] of this.#totals) yield lineOf(name, total)
+  }
+
+  restore({ key, cost, ends }: AccountLine): void {
+    if (ends > this.#now()) this.#totals.set(key, { spent: cost, expiresAt: ends })
+  }
+
+  sweep(): void {
+    this.#forgetExpired()
   }
 
   #spent(debit: Debit): number {
@@ -47,4 +79,8 @@ export class Totals implements Ledger {
 /** Neither a digest nor a type holds a space. */
 function nameOf({ digest, type, key }: Debit): string {
   return `${digest} ${type} ${key}`
+}
+
+function lineOf(key: string, { spent, expiresAt }: Total): AccountLine {
+  return { book: bookOfTotals, key, ends: expiresAt, requests: 0, bytes: 0, cost: spent }
 }

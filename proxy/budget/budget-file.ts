@@ -1,7 +1,7 @@
 // Writes down what is spent, so that a restart gives nothing back. What has changed is appended; now and then the file is made anew.
 import { constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { Ledger } from '../../policy/budgets/ledger.ts'
+import type { Counted } from '../../policy/budgets/account.ts'
 import { readLines, toLine } from './budget-lines.ts'
 
 /** Milliseconds after which what nobody waits for is written: bytes that pass, and what requests have cost. */
@@ -16,7 +16,7 @@ const slice = 1_000
 
 export interface BudgetFileOptions {
   readonly path: string
-  readonly ledger: Ledger
+  readonly counted: Counted
   /** Told once when it cannot be written, until it can be again. Then budgets are kept in memory alone. */
   readonly onProblem: (problem: Error) => void
 }
@@ -35,7 +35,7 @@ export class BudgetFile {
 
   /** @throws Error that names the line, when one cannot be read; or says why the file cannot be trusted */
   static async open(options: BudgetFileOptions): Promise<BudgetFile> {
-    for (const line of await readLines(options.path)) options.ledger.restore(line)
+    for (const line of await readLines(options.path)) options.counted.restore(line)
     return new BudgetFile(options)
   }
 
@@ -45,7 +45,7 @@ export class BudgetFile {
       if (this.#isBehind) void this.#write()
     }, everyWrite)
     this.#writing.unref()
-    this.#sweeping = setInterval(() => options.ledger.sweep(), everySweep)
+    this.#sweeping = setInterval(() => options.counted.sweep(), everySweep)
     this.#sweeping.unref()
   }
 
@@ -64,7 +64,7 @@ export class BudgetFile {
   }
 
   get #isBehind(): boolean {
-    return this.#options.ledger.hasChanged || !this.#healthy
+    return this.#options.counted.hasChanged || !this.#healthy
   }
 
   /** One write at a time; whoever comes meanwhile shares the next. */
@@ -93,7 +93,7 @@ export class BudgetFile {
 
   async #append(handle: FileHandle): Promise<void> {
     let text = ''
-    for (const line of this.#options.ledger.takeChanged()) text += toLine(line)
+    for (const line of this.#options.counted.takeChanged()) text += toLine(line)
     await this.#add(handle, text)
   }
 
@@ -105,7 +105,7 @@ export class BudgetFile {
 
   /** Whoever reads it sees the file of before or the new one. What changes meanwhile is appended afterwards. */
   async #renew(): Promise<void> {
-    const { path, ledger } = this.#options
+    const { path, counted } = this.#options
     const temporary = `${path}.${process.pid}.new`
     await mkdir(dirname(path), { recursive: true, mode: 0o700 })
     await rm(temporary, { force: true })
@@ -118,10 +118,10 @@ export class BudgetFile {
     try {
       this.#size = 0
       // These are among all.
-      for (const _ of ledger.takeChanged());
+      for (const _ of counted.takeChanged());
       let text = ''
       let lines = 0
-      for (const line of ledger.all()) {
+      for (const line of counted.all()) {
         text += toLine(line)
         lines += 1
         if (lines % slice > 0) continue

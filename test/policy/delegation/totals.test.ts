@@ -55,6 +55,23 @@ describe('a total', () => {
     expect(refusal(() => use('two'))).toMatchObject({ reason: 'chain_ceiling_exceeded', hop: 0 })
   })
 
+  it('is written down, and goes on counting where it was restored', () => {
+    const totals = new Totals(() => now)
+    totals.debit([debit(), debit({ digest: 'b' })])
+    const lines = [...totals.takeChanged()]
+    expect(totals.hasChanged).toBe(false)
+    totals.debit([debit()])
+    lines.push(...totals.takeChanged())
+    const later = new Totals(() => now)
+    for (const line of lines) later.restore(JSON.parse(JSON.stringify(line)))
+    expect([...later.all()]).toEqual([...totals.all()])
+    expect(later.debit([debit()])).toEqual(debit())
+    expect(later.debit([debit({ digest: 'b' })])).toBeUndefined()
+    const muchLater = new Totals(() => now + 1_000)
+    for (const line of lines) muchLater.restore(line)
+    expect([...muchLater.all()]).toEqual([])
+  })
+
   it('that would be one too many is refused until another has expired', () => {
     let clock = now
     const totals = new Totals(() => clock, 2)

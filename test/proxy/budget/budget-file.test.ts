@@ -31,7 +31,7 @@ const now = Date.UTC(2026, 0, 5, 9, 30)
 
 async function opened(): Promise<{ ledger: Ledger; file: BudgetFile }> {
   const ledger = new Ledger(() => now)
-  const file = await BudgetFile.open({ path, ledger, onProblem: ({ message }) => problems.push(message) })
+  const file = await BudgetFile.open({ path, counted: ledger, onProblem: ({ message }) => problems.push(message) })
   open.push(file)
   return { ledger, file }
 }
