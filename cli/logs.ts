@@ -8,11 +8,13 @@ import { caughtUp, followFile, readFile, readStream } from '../proxy/record/read
 import { table } from '../proxy/record/table.ts'
 import { paintFor } from '../proxy/record/terminal-text.ts'
 import { reasons } from '../proxy/refusal.ts'
-import { endWith, usageExit } from './exit.ts'
+import { CommandError, endWith, exit, usageExit } from './exit.ts'
+import { showChain } from './logs/chain.ts'
 import { recordFile } from './record-file.ts'
 import { version } from './version.ts'
 
 interface Options {
+  readonly chain?: string
   readonly config?: string
   readonly follow?: true
   readonly last?: number
@@ -32,18 +34,20 @@ Examples:
   postern logs --agent 'researcher*' --since 10m
   postern logs --host '*.example.com' --json | jq .response.status
   postern logs -f --format ocsf                 as events of OCSF, one a line, for a SIEM
+  postern logs --chain 94a51e26                 the tree of one transaction: handoffs, and what was done
+  postern logs --chain 94a51e26 /var/log/postern/records.jsonl*
   kubectl logs my-pod -c postern | postern logs -
 
 The ID in a row is the end of the request's id; postern why ID tells its story.
 ✓ allowed   ✗ refused   ! failed
-Exit codes: 0, 64 wrong usage, 66 no such file.`
+Exit codes: 0, 64 wrong usage, 65 no such transaction or more than one, 66 no such file.`
 
 export function logsCommand(): Command {
   return new Command('logs')
     .description('Show records as a table: filter, follow.')
     .argument(
-      '[file]',
-      'file of records; - for standard input (default: $POSTERN_RECORDS, or what the configuration says)',
+      '[files...]',
+      'file of records, several with --chain; - for standard input (default: $POSTERN_RECORDS, or what the configuration says)',
     )
     .option('-c, --config <file>', 'configuration that names the file (default: $POSTERN_CONFIG, or postern.yaml)')
     .option('-f, --follow', 'go on with what comes, also after a rotation')
@@ -53,6 +57,7 @@ export function logsCommand(): Command {
     .addOption(new Option('--outcome <outcome>', 'how it ended').choices(['allowed', 'refused', 'failed']))
     .option('--reason <reason>', 'reason of refusal (docs/reasons.md)', knownReason)
     .option('--since <time>', 'a duration such as 10m, or a time such as 2026-08-01T12:00Z', pointInTime)
+    .option('--chain <txn>', 'the tree of one transaction, by its id or the beginning or end of it')
     .option('--json', 'the records as they are, one a line')
     .addOption(
       new Option('--format <format>', 'json is the same as --json; ocsf: events for a SIEM').choices([
@@ -63,10 +68,23 @@ export function logsCommand(): Command {
     )
     .addHelpText('after', examples)
     .exitOverride(usageExit)
-    .action((file: string | undefined, options: Options) => endWith(() => logs(file, options)))
+    .action((files: string[], options: Options) =>
+      endWith(() => (options.chain === undefined ? logs(files, options) : chain(options.chain, files, options))),
+    )
 }
 
-async function logs(file: string | undefined, options: Options): Promise<void> {
+/** What chooses among records, of which a tree has all or none. */
+const choosing = ['follow', 'last', 'agent', 'host', 'outcome', 'reason', 'since', 'format'] as const
+
+function chain(txn: string, files: readonly string[], options: Options): Promise<void> {
+  const beside = choosing.find((name) => options[name] !== undefined)
+  if (beside !== undefined) throw new CommandError(exit.usage, `--chain goes without --${beside}.`)
+  const named = files.length > 0 ? files : [recordFile(undefined, options.config, process.env)]
+  return showChain(txn, named, options.json === true)
+}
+
+async function logs([file, ...others]: readonly string[], options: Options): Promise<void> {
+  if (others.length > 0) throw new CommandError(exit.usage, 'too many arguments: several files go with --chain only')
   const path = recordFile(file, options.config, process.env)
   const stop = new AbortController()
   // `| head` closes our output when it has enough.
