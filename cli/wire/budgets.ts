@@ -32,7 +32,11 @@ export async function openBudgets(
     beside === undefined
       ? undefined
       : await BudgetFile.open({ path: join(dirname(beside), 'budgets.jsonl'), counted, onProblem })
-  const written = file === undefined ? () => Promise.resolve() : () => file.written()
+  const written = async () => {
+    if (file !== undefined) return file.written()
+    // Nobody asks what has changed, so it is not remembered either.
+    for (const _ of counted.takeChanged());
+  }
   return {
     of(settings) {
       const budgets = Object.entries(settings).map(([name, budget]) => compileBudget(name, budget))
