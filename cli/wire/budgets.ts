@@ -29,9 +29,7 @@ export async function openBudgets(
   const totals = new Totals(now)
   const counted = together(ledger, totals)
   const file =
-    beside === undefined
-      ? undefined
-      : await BudgetFile.open({ path: join(dirname(beside), 'budgets.jsonl'), counted, onProblem })
+    beside === undefined ? undefined : await BudgetFile.open({ path: pathBeside(beside), counted, onProblem })
   const written = async () => {
     if (file !== undefined) return file.written()
     // Nobody asks what has changed, so it is not remembered either.
@@ -51,6 +49,12 @@ export async function openBudgets(
     },
     close: async () => file?.close(),
   }
+}
+
+function pathBeside(stops: string): string {
+  const path = join(dirname(stops), 'budgets.jsonl')
+  if (path === stops) throw new Error(`${stops} is the name of the file of budgets; give stop.file another`)
+  return path
 }
 
 function together(ledger: Ledger, totals: Totals): Counted {

@@ -40,3 +40,9 @@ it('without a place for it, all is kept in memory', async () => {
   expect([1, 2, 3].map(() => totals.debit([debit]) === undefined)).toEqual([true, true, false])
   await close()
 })
+
+it('the file of stops is not taken for it', async () => {
+  await expect(openBudgets(join(await folder(), 'budgets.jsonl'), { now, onProblem: problem })).rejects.toThrow(
+    'give stop.file another',
+  )
+})
