@@ -1,25 +1,49 @@
 // Chapter 12: what the records of the second part say, and that nobody can alter them unnoticed.
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ChainTree } from '../../proxy/record/chain-tree.ts'
+import { plannerId, researcherId } from './configuration.ts'
 import { canariesIn } from './leaks.ts'
-import { asTable, readWithLogs, recordsFile } from './records.ts'
+import { asTree, recordsFile } from './records.ts'
 import type { SecondCast } from './second-cast.ts'
+import { plannersScopes, researchersScopes } from './team.ts'
 
 /**
  * @param idToken of the user
  * @param codes exit codes of the agents and of the service, which have ended
  */
 export async function theEvidence(cast: SecondCast, idToken: string, codes: readonly number[]): Promise<void> {
-  const { scene, narrator } = cast
-  const agents = '*/planner*'
-  narrator.step(`12. All of this is written down, too.   $ postern logs ${recordsFile} --agent '${agents}'`)
-  const records = await readWithLogs(scene.postern, ['--agent', agents])
-  for (const line of asTable(records)) console.log(line)
-  console.log()
+  await theTree(cast)
   const ended = codes.every((code) => code === 0)
-  narrator.check('the agents have ended, and the service', ended, codes)
+  cast.narrator.check('the agents have ended, and the service', ended, codes)
   await nothingWasAltered(cast)
   await nothingLeaked(cast, idToken)
+}
+
+async function theTree({ scene, records, narrator }: SecondCast): Promise<void> {
+  const { txn = '' } = await records.find((record) => record.txn !== undefined)
+  const command = ['logs', '--chain', txn.slice(0, 8), recordsFile]
+  narrator.step(`12. The records tell it as a tree.   $ postern ${command.join(' ')}`)
+  const tree: ChainTree = JSON.parse(await scene.postern.read([...command, '--json']))
+  for (const line of asTree(tree)) console.log(line)
+  console.log()
+  const [planner] = tree.roots
+  const [researcher] = planner?.children ?? []
+  narrator.check(
+    'who handed what to whom, and what was kept back',
+    planner?.id === plannerId &&
+      researcher?.id === researcherId &&
+      researcher.scopes.join() === researchersScopes.join() &&
+      researcher.dropped.join() === plannersScopes.filter((scope) => !researchersScopes.includes(scope)).join(),
+    tree,
+  )
+  const results = researcher?.requests.map(({ result }) => result) ?? []
+  narrator.check(
+    'what the researcher did with it, and what stopped it',
+    ['200', 'no_rule', 'revoked, cut off under way'].every((result) => results.includes(result)) &&
+      researcher?.stops.length === 1,
+    researcher,
+  )
 }
 
 async function nothingWasAltered({ scene, narrator }: SecondCast): Promise<void> {

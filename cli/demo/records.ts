@@ -3,6 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { stripVTControlCharacters } from 'node:util'
+import { drawChain } from '../../proxy/record/chain-text.ts'
+import type { ChainTree } from '../../proxy/record/chain-tree.ts'
 import { explain } from '../../proxy/record/explain.ts'
 import type { AuditRecord } from '../../proxy/record/line.ts'
 import { table } from '../../proxy/record/table.ts'
@@ -47,8 +49,8 @@ export class RecordReader {
 }
 
 /** All records but checkpoints, the way a person gets at them: by `postern logs`. */
-export async function readWithLogs(postern: Postern, filters: readonly string[] = []): Promise<AuditRecord[]> {
-  const text = await postern.read(['logs', recordsFile, '--json', ...filters])
+export async function readWithLogs(postern: Postern): Promise<AuditRecord[]> {
+  const text = await postern.read(['logs', recordsFile, '--json'])
   const lines = text.split('\n').filter((line) => line !== '')
   return lines.map((line): AuditRecord => JSON.parse(line)).filter(({ kind }) => kind !== 'checkpoint')
 }
@@ -57,6 +59,11 @@ export async function readWithLogs(postern: Postern, filters: readonly string[] 
 export function asTable(records: readonly AuditRecord[]): string[] {
   const { heading, row } = table({ width: width(), paint: paint() })
   return [heading, ...records.flatMap((record) => row(record) ?? [])]
+}
+
+/** What `postern logs --chain` draws there. */
+export function asTree(tree: ChainTree): string[] {
+  return drawChain(tree, { width: width(), paint: paint() })
 }
 
 /** What `postern why` tells, in lines of at most 100 columns. */

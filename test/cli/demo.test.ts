@@ -57,7 +57,7 @@ test('tells its story in under 30 s, finds every claim true, and leaves nothing 
   expect({
     code,
     complaint,
-    failed: output.split('\n').filter((line) => line.includes('✗ ') && line.startsWith('  ')),
+    failed: output.split('\n').filter((line) => line.startsWith('  ✗ ')),
   }).toEqual({
     code: 0,
     complaint: '',
@@ -68,6 +68,7 @@ test('tells its story in under 30 s, finds every claim true, and leaves nothing 
     expect(output).toContain(reason)
   expect(output).toContain('scope contacts.read, act researcher ← planner')
   expect(output).toContain('hop 2 (the researcher) lacks crm.contacts.write')
+  expect(output).toContain('may crm.contacts.read, not crm.contacts.write')
   expect(output).toMatch(/saw the end of it \d+ ms after the order/)
   expect(output).toMatch(/is found: ALTERED forged\.jsonl line \d+\n/)
   expect(output).toMatch(/\d+ checks in .* all hold\./)
