@@ -240,6 +240,8 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     svids: identity?.source,
     now,
     log,
+    isOwn,
+    namesOf: () => [],
     accepted: ({ accept }) => metrics.connections.add(1, accept),
   })
   let grace = 0

@@ -32,12 +32,14 @@ export interface Target {
 export interface Connection {
   readonly id: string
   readonly listener: string
-  readonly accept: 'http-proxy' | 'https-proxy'
+  readonly accept: 'http-proxy' | 'https-proxy' | 'redirected'
   readonly transport: 'tcp' | 'unix'
   readonly remoteAddress: string | undefined
   readonly remotePort: number | undefined
   readonly localAddress: string | undefined
   readonly localPort: number | undefined
+  /** Where a redirected connection was going before the kernel turned it round to us. */
+  readonly original?: Original
   /** UNIX sockets: what the kernel said of the peer when it connected; pid 0 when it lives in a pid namespace that is not visible here. */
   readonly peer?: {
     readonly pid: number
@@ -50,6 +52,14 @@ export interface Connection {
   readonly peerCertificates: readonly Uint8Array[]
   /** Value of Proxy-Authorization on this CONNECT or request; never forwarded, never logged. */
   readonly proxyAuthorization: Secret | undefined
+}
+
+/** The address that a caller connected to, whatever name it had in mind; nothing is ever sent there because of it. */
+export interface Original {
+  readonly address: string
+  readonly port: number
+  /** Names for which this proxy gave out that address, lately. */
+  readonly names: readonly string[]
 }
 
 export type ProofKind = 'x509-svid' | 'jwt-svid' | 'kubernetes-token' | 'kernel' | 'run-token' | 'delegation'
@@ -130,6 +140,7 @@ export interface Finding {
     | 'secret_echoed'
     | 'credential_refused'
     | 'wider_scope'
+    | 'address_mismatch'
   /** Such as `header:authorization`, `query:api_key`, `body`, `trailer:x-debug`. */
   readonly where: string
   /** Keyed fingerprint of the value concerned. */

@@ -44,6 +44,11 @@ export const reasons = {
     title: 'CONNECT authority, TLS server name and Host do not name the same place.',
     next: 'Open a connection for each host.',
   },
+  unnamed_target: {
+    status: 400,
+    title: 'The connection does not name the host that it is for.',
+    next: 'Name the host in TLS or HTTP, or have its address and port declared opaque.',
+  },
   unsupported_protocol: {
     status: 400,
     title: 'Neither TLS nor HTTP was spoken on the tunnel.',

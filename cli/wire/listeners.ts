@@ -3,10 +3,12 @@ import { networkInterfaces } from 'node:os'
 import type { TlsOptions } from 'node:tls'
 import { certificatePem } from '../../certs/pem.ts'
 import type { SvidSource, X509Svid } from '../../certs/source.ts'
-import type { Leaves } from '../../proxy/capture/connect.ts'
-import { type Doors, Listener } from '../../proxy/capture/listener.ts'
+import { type Doors, Listener, type ListenerOptions } from '../../proxy/capture/listener.ts'
 import type { ListenAddress, ListenSettings } from '../../proxy/capture/settings.ts'
-import { peerProcess } from '../../proxy/identify/kernel/peer.ts'
+import type { Leaves } from '../../proxy/capture/terminate.ts'
+import type { IsOwn } from '../../proxy/forward/connector.ts'
+import { native } from '../../proxy/identify/kernel/native.ts'
+import { originalDestination, peerProcess } from '../../proxy/identify/kernel/peer.ts'
 import type { Diagnostics } from '../../proxy/record/diagnostics.ts'
 
 export interface Listeners {
@@ -22,6 +24,9 @@ interface Surroundings {
   readonly svids: SvidSource | undefined
   readonly now: () => number
   readonly log: Diagnostics
+  readonly isOwn: IsOwn
+  /** Names for which an address was given out, lately. */
+  readonly namesOf: (address: string) => readonly string[]
   /** Told of each connection that is accepted. */
   readonly accepted: (listener: ListenSettings) => void
 }
@@ -47,6 +52,7 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
         now,
         peerCredentials: peerProcess,
         onAccept,
+        ...(accept === 'redirected' ? { redirection: redirection(name, surroundings) } : {}),
       })
       addresses.set(name, await listener.listen())
       listeners.push(listener)
@@ -65,6 +71,20 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
     async close(grace) {
       stopped.abort()
       await closeAll(grace)
+    },
+  }
+}
+
+/** @throws where the kernel cannot be asked */
+function redirection(listener: string, { isOwn, namesOf }: Surroundings): NonNullable<ListenerOptions['redirection']> {
+  const found = native()
+  if ('missing' in found)
+    throw new Error(`listener ${listener}: redirected connections need a call into the kernel: ${found.missing}`)
+  return {
+    isOwn,
+    originalDestination(socket) {
+      const original = originalDestination(socket)
+      return original === undefined ? undefined : { ...original, names: namesOf(original.address) }
     },
   }
 }

@@ -3,19 +3,14 @@
 import type { IncomingMessage } from 'node:http'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { type SecureContext, TLSSocket } from 'node:tls'
 import type { Caller, Captured, Connection, HostName } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import type { ClientHello } from './client-hello.ts'
 import { firstBytes } from './first-bytes.ts'
-import { endWith, refuseOnSocket } from './reply.ts'
+import { refuseOnSocket } from './reply.ts'
 import type { Place } from './request.ts'
 import { canonicalHost, parseAuthority } from './target.ts'
-
-/** Where certificates for the hosts that agents call come from. */
-export interface Leaves {
-  contextFor(host: string): SecureContext
-}
+import { endTunnel, type Leaves, terminate } from './terminate.ts'
 
 /** Tells who asks, and whether anything could be allowed to them there. Throws a Refusal when nobody can be told. */
 export type Admit = (
@@ -81,7 +76,7 @@ export async function openTunnel(attempt: Attempt): Promise<Opened | undefined> 
   } catch (error) {
     const refusal = Refusal.from(error)
     attempt.failed(host, caller, refusal)
-    if (established) endTunnel(socket, refusal, id)
+    if (established) endTunnel(socket, refusal, id, true)
     else refuseOnSocket(socket, refusal, id)
     return undefined
   }
@@ -111,18 +106,15 @@ async function lookInto(attempt: Attempt, target: { readonly host: HostName; rea
   if (first.speaks === 'http') return { socket, place: { scheme: 'http', ...target } as const }
   if (first.speaks === 'other')
     throw new Refusal('unsupported_protocol', { detail: 'neither TLS nor HTTP on the tunnel' })
-  checkHello(first.hello, target.host)
-  const secured = new TLSSocket(socket as ConstructorParameters<typeof TLSSocket>[0], {
-    isServer: true,
-    secureContext: leaves.contextFor(target.host),
-    ALPNProtocols: ['http/1.1'],
-  })
-  await handshake(secured, patience)
-  return { socket: secured, place: { scheme: 'https', ...target } as const }
+  checkName(first.hello, target.host)
+  return {
+    socket: await terminate(socket, first.hello, target.host, leaves, patience),
+    place: { scheme: 'https', ...target } as const,
+  }
 }
 
 /** The name that the agent tells TLS must be the one that it told CONNECT; policy saw that one (RFC 9110 §7.4). */
-function checkHello({ serverName, alpn }: ClientHello, host: HostName): void {
+function checkName({ serverName }: ClientHello, host: HostName): void {
   const literal = isIP(host) !== 0
   // Java names no host without a dot, such as localhost, to TLS; the CONNECT authority and Host must do.
   if (serverName === undefined && !literal && host.includes('.'))
@@ -131,61 +123,4 @@ function checkHello({ serverName, alpn }: ClientHello, host: HostName): void {
     const named = canonicalHost(literal && serverName.includes(':') ? `[${serverName}]` : serverName)
     if (named !== host) throw new Refusal('misdirected', { detail: `CONNECT to ${host}, TLS server name ${named}` })
   }
-  if (alpn.length > 0 && !alpn.includes('http/1.1') && !alpn.includes('http/1.0')) {
-    throw new Refusal('unsupported_protocol', { detail: 'the client offers no HTTP/1.1 by ALPN' })
-  }
-}
-
-function handshake(secured: TLSSocket, patience: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const settle = (refusal?: Refusal) => {
-      clearTimeout(timer)
-      secured.off('error', failed).off('end', closed).off('close', closed)
-      secured.on('error', () => secured.destroy())
-      if (refusal === undefined) resolve()
-      else reject(refusal)
-    }
-    const failed = (error: NodeJS.ErrnoException) => settle(refusalOfHandshake(error))
-    const closed = () =>
-      settle(new Refusal('client_rejected_certificate', { detail: 'closed during the TLS handshake' }))
-    const timer = setTimeout(
-      () => settle(new Refusal('request_timeout', { detail: 'the TLS handshake took too long' })),
-      patience,
-    )
-    secured
-      .once('secure', () => settle())
-      .once('error', failed)
-      .once('end', closed)
-      .once('close', closed)
-  })
-}
-
-/** An alert about the certificate, or a connection dropped right after it was shown, is the client's refusal of our leaf. */
-function refusalOfHandshake(error: NodeJS.ErrnoException): Refusal {
-  const code = error.code ?? ''
-  const rejected =
-    /ALERT_(UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_UNKNOWN|CERTIFICATE_EXPIRED|CERTIFICATE_REVOKED|UNSUPPORTED_CERTIFICATE|ACCESS_DENIED)/
-  if (rejected.test(code) || code === 'ECONNRESET')
-    return new Refusal('client_rejected_certificate', { detail: code, cause: error })
-  return new Refusal('bad_request', { detail: `TLS handshake: ${code}`, cause: error })
-}
-
-/** Fatal alerts (RFC 8446 §6.2) for a client that awaits a ServerHello and could not read an HTTP answer. */
-const alerts: Partial<Record<string, number>> = {
-  misdirected: 112,
-  unsupported_protocol: 120,
-  bad_request: 50,
-  ambiguous_target: 50,
-}
-const accessDenied = 49
-
-function endTunnel(socket: Duplex, refusal: Refusal, id: string): void {
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
-  const first: Buffer | null = socket.read()
-  const tls = first?.[0] === 22
-  if (tls) endWith(socket, Buffer.from([21, 3, 3, 0, 2, 2, alerts[refusal.reason] ?? accessDenied]))
-  else refuseOnSocket(socket, refusal, id)
 }

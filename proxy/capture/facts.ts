@@ -13,6 +13,7 @@ interface Origin {
   readonly listener: string
   readonly accept: Connection['accept']
   readonly peerCredentials: (socket: Socket) => PeerCredentials | undefined
+  readonly original: Connection['original'] | undefined
 }
 
 /** The facts of one accepted connection; requests on it may still name different runs in Proxy-Authorization. */
@@ -35,7 +36,7 @@ export class Facts {
   }
 }
 
-export function factsOf(socket: Socket, { id, listener, accept, peerCredentials }: Origin): Facts {
+export function factsOf(socket: Socket, { id, listener, accept, peerCredentials, original }: Origin): Facts {
   const unix = socket.remoteAddress === undefined && socket.localAddress === undefined
   const peer = unix ? peerCredentials(socket) : undefined
   return new Facts({
@@ -49,6 +50,7 @@ export function factsOf(socket: Socket, { id, listener, accept, peerCredentials 
     localPort: socket.localPort,
     peerCertificates: socket instanceof TLSSocket ? presentedChain(socket) : [],
     ...(peer === undefined ? {} : { peer }),
+    ...(original === undefined ? {} : { original }),
   })
 }
 

@@ -1,19 +1,21 @@
-// One port on which agents call: HTTP/1.1 with absolute-form targets and CONNECT, in clear on this machine or inside mutual TLS.
+// One port on which agents call: HTTP/1.1 with absolute-form targets and CONNECT, in clear on this machine or inside mutual TLS; or connections that were redirected here.
 import { constants } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Server as FrontServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
-import type { Caller, Captured, Connection, FailedConnection, Reply } from '../exchange.ts'
+import type { Caller, Captured, Connection, FailedConnection, Original, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
-import { type Admit, type Leaves, openTunnel } from './connect.ts'
+import { type Admit, openTunnel } from './connect.ts'
 import { Ending } from './ending.ts'
 import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
+import { openRedirected } from './redirected.ts'
 import { HttpReply, refuseOnSocket } from './reply.ts'
 import { captureRequest, type Place } from './request.ts'
 import { requestId } from './request-id.ts'
 import type { ListenAddress } from './settings.ts'
 import { SocketReply } from './socket-reply.ts'
+import type { Leaves } from './terminate.ts'
 
 /** What a listener does with what it captures; the pipeline stands behind it. */
 export interface Doors {
@@ -34,6 +36,11 @@ export interface ListenerOptions {
   readonly now: () => number
   /** The kernel's word on the other end of a UNIX socket, where it can be asked. */
   readonly peerCredentials: (socket: Socket) => PeerCredentials | undefined
+  /** For `redirected`: where a connection was going, as the kernel remembers it, and whether that is this proxy itself. */
+  readonly redirection?: {
+    readonly originalDestination: (socket: Socket) => Original | undefined
+    readonly isOwn: (address: string, port: number) => boolean
+  }
   /** Told of each connection. */
   readonly onAccept?: () => void
 }
@@ -160,10 +167,12 @@ export class Listener {
   }
 
   #accept(socket: Socket | TLSSocket): void {
-    const { name, accept, now, peerCredentials, onAccept } = this.#options
+    const { name, accept, now, peerCredentials, redirection, onAccept } = this.#options
     onAccept?.()
     socket.on('error', () => socket.destroy())
-    const facts = factsOf(socket, { id: requestId(now()), listener: name, accept, peerCredentials })
+    const original = redirection?.originalDestination(socket)
+    const facts = factsOf(socket, { id: requestId(now()), listener: name, accept, peerCredentials, original })
+    if (redirection !== undefined) return void this.#redirected(socket, facts, redirection.isOwn)
     this.#contexts.set(socket, unused({ facts, tunnel: undefined }))
     this.#http.emit('connection', socket)
   }
@@ -173,7 +182,7 @@ export class Listener {
     const refusal = refusalOfHandshake(error)
     if (refusal !== undefined) {
       const id = requestId(now())
-      const facts = factsOf(socket, { id, listener: name, accept, peerCredentials })
+      const facts = factsOf(socket, { id, listener: name, accept, peerCredentials, original: undefined })
       this.#fail(id, facts.connection(undefined), undefined, undefined, refusal)
     }
     socket.destroy()
@@ -259,10 +268,10 @@ export class Listener {
     const { doors, leaves, now } = this.#options
     const connection = context.facts.connection(presented(message.rawHeaders))
     const id = requestId(now())
-    if (context.tunnel !== undefined || this.#ending.begun) {
+    if (context.tunnel !== undefined || connection.original !== undefined || this.#ending.begun) {
       const refusal = this.#ending.begun
         ? new Refusal('shutting_down')
-        : new Refusal('bad_request', { detail: 'CONNECT inside a tunnel' })
+        : new Refusal('bad_request', { detail: 'CONNECT inside a tunnel, or to a proxy elsewhere' })
       this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
       return refuseOnSocket(socket, refusal, id)
     }
@@ -285,17 +294,55 @@ export class Listener {
         this.#fail(id, connection, host, caller, this.#ending.begun ? new Refusal('shutting_down') : refusal),
     })
     this.#opening.delete(socket)
+    if (opened !== undefined) this.#enter(id, opened.socket, context.facts, connection, opened)
+  }
+
+  async #redirected(socket: Socket, facts: Facts, isOwn: (address: string, port: number) => boolean): Promise<void> {
+    const { doors, leaves, now } = this.#options
+    const connection = facts.connection(undefined)
+    const { id } = connection
+    this.#opening.add(socket)
+    const opened = await openRedirected({
+      id,
+      socket,
+      connection,
+      now: now(),
+      leaves,
+      patience: limits.firstBytesMilliseconds,
+      admit: doors.admit,
+      isOwn,
+      opaque: (captured) => {
+        this.#opening.delete(socket)
+        const context = unused({ facts, tunnel: undefined })
+        return this.#follow(doors.tunnel(captured, new SocketReply(id, socket, this.#ending, 'by-address')), context)
+      },
+      failed: (host, caller, refusal) =>
+        this.#fail(id, connection, host, caller, this.#ending.begun ? new Refusal('shutting_down') : refusal),
+    })
+    this.#opening.delete(socket)
     if (opened === undefined) return
-    const tunnel = { place: opened.place, connection }
-    this.#contexts.set(opened.socket, unused({ facts: context.facts, tunnel }))
-    opened.socket.once('close', () => {
-      if (this.#used.has(opened.socket) || this.#spoilt.has(opened.socket) || this.#ending.begun) return
+    if (opened.secured !== undefined) return this.#enter(id, opened.socket, facts, connection, opened.secured)
+    this.#contexts.set(socket, unused({ facts, tunnel: undefined }))
+    this.#http.emit('connection', socket)
+  }
+
+  /** Requests are read from the inside of a tunnel. */
+  #enter(
+    id: string,
+    socket: Duplex,
+    facts: Facts,
+    connection: Connection,
+    { place, caller }: { readonly place: Place; readonly caller: Caller },
+  ): void {
+    this.#contexts.set(socket, unused({ facts, tunnel: { place, connection } }))
+    socket.once('close', () => {
+      if (this.#used.has(socket) || this.#spoilt.has(socket) || this.#ending.begun) return
       // Clients that verify only after the handshake, Node among them, show their distrust in this way alone.
       const detail =
         'closed before any request; a client that does not trust the certificate made for this host does that'
-      this.#fail(id, connection, opened.place.host, opened.caller, new Refusal('client_gone', { detail }))
+      this.#fail(id, connection, place.host, caller, new Refusal('client_gone', { detail }))
     })
-    this.#http.emit('connection', opened.socket)
+    this.#http.emit('connection', socket)
   }
 
   #clientError(error: NodeJS.ErrnoException, socket: Duplex): void {

@@ -1,10 +1,10 @@
 // Takes the snapshot of a request's head that every later step works on, and refuses heads that two readers could read differently.
-import type { IncomingMessage } from 'node:http'
+import { type IncomingMessage, METHODS } from 'node:http'
 import type { Captured, Connection, Target } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { RequestBody } from './body.ts'
 import { requestId } from './request-id.ts'
-import { agree, parseAbsoluteForm, parseOriginForm } from './target.ts'
+import { agree, parseAbsoluteForm, parseAuthority, parseOriginForm } from './target.ts'
 
 /** Most header fields that a head may have; each costs a look in every later step. */
 export const mostFields = 200
@@ -17,6 +17,8 @@ interface Framing {
   readonly hasBody: boolean
   readonly upgrade: string | undefined
 }
+
+const httpMethods: ReadonlySet<string> = new Set(METHODS)
 
 const bad = (detail: string) => new Refusal('bad_request', { detail })
 
@@ -74,18 +76,33 @@ export function captureRequest(
   const { host, hasBody, upgrade } = framing(message)
   const version = message.httpVersion
   if (version !== '1.1' && version !== '1.0') throw bad('not HTTP/1.x')
+  // Node's parser takes RTSP/1.0 too, and tells it as this.
+  if (version === '1.0' && !httpMethods.has(message.method ?? '')) throw bad('a method of another protocol')
   if (host === undefined && version === '1.1') throw bad('no Host')
+  // What comes after the head belongs to the other protocol, and would be waited for as the body.
+  if (upgrading && hasBody) throw bad('Upgrade with a body')
   return {
     id: requestId(now),
     receivedAt: now,
     connection,
     method: message.method ?? '',
-    target:
-      place === undefined ? absoluteTarget(message.url ?? '', host) : tunnelTarget(message.url ?? '', host, place),
+    target: targetOf(message.url ?? '', host, place, connection),
     headers: message.rawHeaders,
     body: hasBody ? new RequestBody(message, onBody) : undefined,
     upgrade: upgrading ? upgrade : undefined,
   }
+}
+
+function targetOf(url: string, host: string | undefined, place: Place | undefined, { original }: Connection): Target {
+  if (place !== undefined) return tunnelTarget(url, host, place)
+  return original === undefined ? absoluteTarget(url, host) : namedTarget(url, host, original.port)
+}
+
+/** Plain HTTP that was redirected: Host names the host, and the port is the one that was connected to. */
+function namedTarget(url: string, host: string | undefined, port: number): Target {
+  if (host === undefined) throw new Refusal('unnamed_target', { detail: 'no Host' })
+  const named = parseAuthority(host)
+  return tunnelTarget(url, host, { scheme: 'http', host: named.host, port })
 }
 
 function absoluteTarget(url: string, host: string | undefined): Target {

@@ -27,6 +27,8 @@ const listenAddress = z.string().transform((text, context): ListenAddress => {
 
 const shortest = (host: string) => (isIPv4(host) ? host : new SocketAddress({ address: host, family: 'ipv6' }).address)
 
+const wildcards = new Set(['0.0.0.0', '::'])
+
 const isLocal = (address: ListenAddress) =>
   address.kind === 'unix' || address.host === '::1' || address.host.startsWith('127.')
 
@@ -35,9 +37,9 @@ const listenerSchema = z
     name: name.describe('Stands in each record of what came in here.'),
     address: listenAddress.describe('IP address and port (0: any free one), or `unix:///path`.'),
     accept: z
-      .enum(['http-proxy', 'https-proxy'])
+      .enum(['http-proxy', 'https-proxy', 'redirected'])
       .describe(
-        '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3, where a client certificate is asked for.',
+        '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3, where a client certificate is asked for. `redirected`: connections of other users that netfilter turns round to here; the name that TLS or HTTP gives is what counts. Listen on 127.0.0.1 and on ::1.',
       ),
     callers: z
       .array(z.enum(['x509-svid', 'jwt-svid', 'kubernetes-token', 'kernel', 'run-token']))
@@ -98,6 +100,14 @@ function agreesWithItself(listener: Listener, context: z.RefinementCtx): void {
   // Without TLS neither the caller nor a token in the proxy URL is protected beyond this machine.
   if (accept === 'http-proxy' && !isLocal(address)) {
     wrong('address', 'http-proxy listens on loopback or a UNIX socket only; use https-proxy beyond this machine')
+  }
+  if (accept === 'redirected') {
+    if (callers.some((proof) => proof !== 'kernel'))
+      wrong('callers', 'nobody can show anything on a redirected connection; only kernel counts there')
+    // Reached from elsewhere a connection is not redirected, and refused.
+    if (address.kind === 'unix' || !(isLocal(address) || wildcards.has(address.host)))
+      wrong('address', 'redirected connections come to 127.0.0.1 and ::1, so listen there')
+    else if (address.port === 0) wrong('address', 'the rules redirect to a port, so it must be a fixed one')
   }
   const kernel = callers.includes('kernel')
   // Without TLS a token could have been read on the way, so the kernel must name the same caller.

@@ -1,4 +1,4 @@
-// Gives the outcome of a CONNECT that is passed through unseen.
+// Gives the outcome of a connection that is passed through unseen: a tunnel that CONNECT asked for, or a redirected one.
 import type { Duplex } from 'node:stream'
 import type { Answer, Delivered, Reply, Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
@@ -6,19 +6,23 @@ import { Withdrawal } from '../withdrawal.ts'
 import type { Ending } from './ending.ts'
 import { refuseOnSocket } from './reply.ts'
 import { splice } from './splice.ts'
+import { endTunnel } from './terminate.ts'
 
 export class SocketReply implements Reply {
   readonly #id: string
   readonly #socket: Duplex
   readonly #listenerEnds: Ending
+  readonly #asked: 'by-connect' | 'by-address'
   readonly #gone = new Withdrawal()
   /** Aborted when access is withdrawn. */
   readonly #severed = new Withdrawal()
 
-  constructor(id: string, socket: Duplex, listenerEnds: Ending) {
+  /** @param asked who asked by CONNECT is answered in HTTP, anybody else in what is spoken there */
+  constructor(id: string, socket: Duplex, listenerEnds: Ending, asked: 'by-connect' | 'by-address' = 'by-connect') {
     this.#id = id
     this.#socket = socket
     this.#listenerEnds = listenerEnds
+    this.#asked = asked
     socket.once('close', () => this.#gone.abort(listenerEnds.reason ?? new Refusal('client_gone')))
   }
 
@@ -28,7 +32,7 @@ export class SocketReply implements Reply {
 
   async send(answer: Answer): Promise<Delivered> {
     if (answer.tunnel === undefined) throw new Refusal('internal_error', { detail: 'no connection behind the CONNECT' })
-    this.#socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+    if (this.#asked === 'by-connect') this.#socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
     return splice(this.#socket, answer.tunnel, this.#listenerEnds.over, this.#severed)
   }
 
@@ -40,7 +44,8 @@ export class SocketReply implements Reply {
   }
 
   async refuse(refusal: Refusal): Promise<Delivered> {
-    refuseOnSocket(this.#socket, refusal, this.#id)
+    if (this.#asked === 'by-connect') refuseOnSocket(this.#socket, refusal, this.#id)
+    else endTunnel(this.#socket, refusal, this.#id, false)
     return { ended: refusal.reason === 'client_gone' ? 'client_gone' : 'refused', refusal, sent: 0 }
   }
 }

@@ -1,7 +1,7 @@
 // Turns what undici reports of one request into an Answer whose body is pushed in the tick in which it arrives.
 import type { Duplex } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import type { Answer, AnswerBody, BodySink, Flow, HeaderList, Signal } from '../exchange.ts'
+import type { Answer, AnswerBody, BodySink, Finding, Flow, HeaderList, Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { passingFields, passingUpgrade, type RawFields } from './answer-fields.ts'
 import { refusalOf } from './failure.ts'
@@ -33,6 +33,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
   readonly #settle: Settle
   readonly #signal: Signal
   readonly #address: () => string | undefined
+  readonly #findings: () => readonly Finding[]
   readonly #onAbort = () => this.cancel(Refusal.from(this.#signal.reason))
   #abort: ((reason: Error) => void) | undefined
   #resume: (() => void) | undefined
@@ -43,8 +44,17 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
   #waitingBytes = 0
   #ended: { readonly trailers: HeaderList } | { readonly failure: Refusal } | undefined
 
-  /** @param address tells, once connected, which address was used */
-  constructor(settle: Settle, signal: Signal, address: () => string | undefined) {
+  /**
+   * @param address tells, once connected, which address was used
+   * @param findings tells, once connected, what is to be said of that
+   */
+  constructor(
+    settle: Settle,
+    signal: Signal,
+    address: () => string | undefined,
+    findings: () => readonly Finding[] = () => [],
+  ) {
+    this.#findings = findings
     this.#settle = settle
     this.#signal = signal
     this.#address = address
@@ -70,7 +80,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
       body: this,
       tunnel: undefined,
       address: this.#address(),
-      findings: [],
+      findings: this.#findings(),
     })
     return !this.#paused
   }
@@ -85,7 +95,7 @@ export class AnswerHandler implements Dispatcher.DispatchHandler, AnswerBody, Fl
       body: emptyBody,
       tunnel,
       address: this.#address(),
-      findings: [],
+      findings: this.#findings(),
     })
   }
 

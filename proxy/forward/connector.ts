@@ -39,6 +39,8 @@ export class Connector {
   readonly #checkPeer: Reachable['checkPeer']
   /** Whether a handshake may be cut short. Not where somebody proves an identity in it: a resumed one proves it no more. */
   readonly #resumes: boolean
+  /** Of each host, as resolved last. */
+  readonly #resolved = new Map<string, readonly string[]>()
   /** TLS sessions by host and port, so that a new connection need not repeat the whole handshake. */
   readonly #sessions = new Map<string, Buffer>()
 
@@ -75,6 +77,11 @@ export class Connector {
     return socket
   }
 
+  /** Addresses of a host when it was connected to last. */
+  resolved(host: string): readonly string[] | undefined {
+    return this.#resolved.get(host)
+  }
+
   /** One address that must not be reached makes the whole answer suspect: an honest name has none. */
   async #checked({ host, port }: Place): Promise<readonly string[]> {
     const addresses = await this.#resolve(host)
@@ -85,6 +92,7 @@ export class Connector {
         throw new Refusal('blocked_address', { detail: `${host} resolves to ${address} (${verdict.range})` })
       if (this.#isOwn(address, port)) throw new Refusal('self_request', { detail: `${host} resolves to this proxy` })
     }
+    this.#resolved.set(host, addresses)
     return addresses
   }
 

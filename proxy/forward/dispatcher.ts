@@ -6,6 +6,7 @@ import { AnswerHandler, emptyBody, type Settle } from './answer.ts'
 import { Connector, type IsOwn } from './connector.ts'
 import type { Forwarder } from './forwarder.ts'
 import { endWhenIdle } from './idle.ts'
+import { mismatch } from './mismatch.ts'
 import type { Mutual, MutualFor } from './mutual.ts'
 import type { Resolve } from './resolver.ts'
 import { connectBy, originOf } from './undici.ts'
@@ -67,7 +68,8 @@ export class PooledForwarder implements Forwarder {
     }
     endWhenIdle(socket, exchange.destination.timeouts.idle)
     const address = socket.remoteAddress
-    return { status: 200, statusText: '', headers: [], body: emptyBody, tunnel: socket, address, findings: [] }
+    const findings = mismatch(exchange.connection, exchange.target, connector.resolved(exchange.target.host))
+    return { status: 200, statusText: '', headers: [], body: emptyBody, tunnel: socket, address, findings }
   }
 
   /** Ends every connection: at once with a reason, else when the exchanges under way have ended. */
@@ -105,8 +107,8 @@ export class PooledForwarder implements Forwarder {
   }
 }
 
-function dispatch({ agent, addresses }: Pool, exchange: Injected, signal: Signal, settle: Settle): void {
-  const { target, outgoing, body, upgrade } = exchange
+function dispatch({ agent, connector, addresses }: Pool, exchange: Injected, signal: Signal, settle: Settle): void {
+  const { connection, target, outgoing, body, upgrade } = exchange
   const origin = originOf(target)
   const options: Dispatcher.DispatchOptions = {
     origin,
@@ -116,7 +118,8 @@ function dispatch({ agent, addresses }: Pool, exchange: Injected, signal: Signal
     body: body ?? null,
     upgrade: upgrade ?? null,
   }
-  agent.dispatch(options, new AnswerHandler(settle, signal, () => addresses.get(origin)))
+  const findings = () => mismatch(connection, target, connector.resolved(target.host))
+  agent.dispatch(options, new AnswerHandler(settle, signal, () => addresses.get(origin), findings))
 }
 
 function endingWhenIdle(answer: Answer, { timeouts }: Destination): Answer {

@@ -162,6 +162,7 @@ const findings = {
   stand_in_misused: 'a stand-in was sent where it does not belong',
   secret_echoed: 'the answer gave the credential back',
   credential_refused: 'the upstream did not accept the credential',
+  address_mismatch: 'the caller had connected to an address that is none of the host’s',
   wider_scope: 'a token server granted more than was asked for, and the token was not used',
 } as const
 

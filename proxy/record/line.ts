@@ -144,10 +144,11 @@ function once<Of extends object, Part extends object>(make: (of: Of) => Part): (
   }
 }
 
-const connectionOf = once(({ id, remoteAddress, remotePort }: Connection) => ({
+const connectionOf = once(({ id, remoteAddress, remotePort, original }: Connection) => ({
   id,
   address: remoteAddress,
   port: remotePort,
+  original: original === undefined ? undefined : { address: original.address, port: original.port },
 }))
 
 /** Refused: somebody decided against it. Failed: nobody did, it broke. */

@@ -30,6 +30,13 @@ export const auditRecord = z.strictObject({
       id: z.string().describe('The same for all requests of one connection and caller.'),
       address: z.string().optional().describe('Address of the calling side, where it has one.'),
       port: count.optional().describe('Port of the calling side.'),
+      original: z
+        .strictObject({
+          address: z.string().describe('As the kernel remembers it.'),
+          port: count.describe('As the kernel remembers it.'),
+        })
+        .optional()
+        .describe('Where a redirected connection was going. It is no place that anything was sent to because of it.'),
     })
     .optional()
     .describe('How it came in.'),
@@ -173,6 +180,7 @@ export const auditRecord = z.strictObject({
             'secret_echoed',
             'credential_refused',
             'wider_scope',
+            'address_mismatch',
           ])
           .describe('What was found.'),
         where: z.string().describe('In which part of the request or the answer.'),

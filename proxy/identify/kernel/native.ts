@@ -12,6 +12,8 @@ export interface PeerCredentials {
 export interface Native {
   /** SO_PEERCRED (unix(7)) of an open file descriptor. */
   peerCredentials(fd: number): PeerCredentials | undefined
+  /** Where a connection was going before netfilter redirected it (SO_ORIGINAL_DST, IP6T_SO_ORIGINAL_DST): 4 or 16 bytes and the port. */
+  originalDestination(fd: number, family: 4 | 6): { readonly address: Uint8Array; readonly port: number } | undefined
   /**
    * Sends one message to the kernel's socket diagnosis (sock_diag(7)) and returns its answer, valid until the next call.
    * The kernel answers inside the send, so nothing waits.
@@ -34,6 +36,10 @@ export interface NativeMissing {
 const littleEndian = endianness() === 'LE'
 const SOL_SOCKET = 1
 const SO_PEERCRED = 17
+const SOL_IP = 0
+const SOL_IPV6 = 41
+/** SO_ORIGINAL_DST and IP6T_SO_ORIGINAL_DST alike (linux/netfilter_ipv4.h, ip6_tables.h). */
+const ORIGINAL_DST = 80
 const PR_SET_DUMPABLE = 4
 const PR_SET_CHILD_SUBREAPER = 36
 const AF_NETLINK = 16
@@ -88,6 +94,7 @@ function bind(ffi: Ffi, libc: Calls): Native {
   const length = Buffer.alloc(4)
   const lengthView = new DataView(length.buffer, length.byteOffset, 4)
   const credentialsView = new DataView(credentials.buffer, credentials.byteOffset, 12)
+  const place = Buffer.alloc(28)
   const answer = Buffer.alloc(4096)
   const status = Buffer.alloc(4)
   let diagnosis = -1
@@ -103,6 +110,13 @@ function bind(ffi: Ffi, libc: Calls): Native {
       }
       // A TCP socket answers pid 0, uid -1: nothing is known.
       return peer.uid === 0xffffffff ? undefined : peer
+    },
+    originalDestination(fd, family) {
+      // sockaddr_in is 16 bytes, sockaddr_in6 28; in both the port stands at 2, in network order.
+      lengthView.setUint32(0, family === 4 ? 16 : place.length, littleEndian)
+      if (libc.getsockopt(fd, family === 4 ? SOL_IP : SOL_IPV6, ORIGINAL_DST, place, length) !== 0) return undefined
+      const address = family === 4 ? place.subarray(4, 8) : place.subarray(8, 24)
+      return { address: Uint8Array.from(address), port: place.readUInt16BE(2) }
     },
     socketDiagnosis(request) {
       if (diagnosis === -1) diagnosis = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)

@@ -1,7 +1,8 @@
-// What the kernel says of the peer on a UNIX socket. The listener asks when it accepts, while it still holds the socket.
-import type { Socket } from 'node:net'
+// What the kernel says of a socket: who is at the other end of a UNIX one, where a redirected one was going. The listener asks when it accepts, while it still holds the socket.
+import { isIPv4, type Socket } from 'node:net'
 import { nativeCalls, type PeerCredentials } from './native.ts'
 import { readStat } from './process-stat.ts'
+import { addressText } from './tcp-ends.ts'
 
 /** Pid, uid and gid of the peer when it connected; undefined for TCP, a socket already closed, or where they cannot be had. */
 export function peerCredentials(socket: Socket): PeerCredentials | undefined {
@@ -19,6 +20,17 @@ export function peerProcess(socket: Socket): (PeerCredentials & { readonly start
 /** The uid of the peer on a UNIX socket. Undefined means that nothing is known, so that nothing may be granted. */
 export function peerUid(socket: Socket): number | undefined {
   return peerCredentials(socket)?.uid
+}
+
+/** Where a redirected connection was going, as the kernel remembers it; undefined where it was not redirected, or has gone. */
+export function originalDestination(socket: Socket): { readonly address: string; readonly port: number } | undefined {
+  const fd = descriptor(socket)
+  const { remoteAddress = '' } = socket
+  if (fd === undefined || remoteAddress === '') return undefined
+  // A v4 connection keeps its v4 destination, also where the listener is of both families.
+  const family = isIPv4(remoteAddress) || remoteAddress.startsWith('::ffff:') ? 4 : 6
+  const found = nativeCalls()?.originalDestination(fd, family)
+  return found === undefined ? undefined : { address: addressText(found.address), port: found.port }
 }
 
 /** Node keeps the number on the handle, undocumented; a release that moves it makes this undefined, never wrong. */

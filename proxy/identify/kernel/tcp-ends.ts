@@ -1,5 +1,5 @@
 // The two ends of a TCP connection as bytes, as the kernel's tables spell them.
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 import type { Connection } from '../../exchange.ts'
 
 export interface TcpEnd {
@@ -18,7 +18,9 @@ export interface TcpEnds {
 export function callersEnds(connection: Connection): TcpEnds | undefined {
   if (connection.transport !== 'tcp') return undefined
   const local = end(connection.remoteAddress, connection.remotePort)
-  const remote = end(connection.localAddress, connection.localPort)
+  // The caller's own socket knows nothing of being redirected.
+  const { address, port } = connection.original ?? { address: connection.localAddress, port: connection.localPort }
+  const remote = end(address, port)
   if (local === undefined || remote === undefined || local.address.length !== remote.address.length) return undefined
   return { local, remote }
 }
@@ -39,6 +41,14 @@ export function addressBytes(text: string): Uint8Array | undefined {
   write(head, bytes, 0)
   if (tail !== undefined) write(tail, bytes, 16 - length(tail))
   return isV4Mapped(bytes) ? bytes.subarray(12) : bytes
+}
+
+/** The shortest form of an address (RFC 5952), as Node prints it; @param bytes 4 or 16 */
+export function addressText(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.')
+  const words: string[] = []
+  for (let at = 0; at < 16; at += 2) words.push((((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0)).toString(16))
+  return new SocketAddress({ address: words.join(':'), family: 'ipv6' }).address
 }
 
 /** The 16 bytes of an address; a v4 one is mapped (RFC 4291 §2.5.5.2). */

@@ -172,3 +172,30 @@ it('users and a common identity go together', () => {
     uids: { 1000: 'spiffe://acme.example/b' },
   })
 })
+
+describe('a listener for redirected connections', () => {
+  const pod = {
+    name: 'pod',
+    address: '127.0.0.1:15001',
+    accept: 'redirected',
+    callers: ['kernel'],
+    uids: { 1000: 'spiffe://acme.example/a' },
+  }
+
+  it.each(['127.0.0.1:15001', '[::1]:15001', '0.0.0.0:15001', '[::]:15001'])('stands at %s', (address) => {
+    expect(problems({ ...pod, address })).toEqual([])
+  })
+
+  it.each([
+    [{ address: '10.0.0.2:15001' }, 'address: redirected connections come to 127.0.0.1 and ::1, so listen there'],
+    [{ address: 'unix:///run/a.sock' }, 'address: redirected connections come to 127.0.0.1 and ::1, so listen there'],
+    [{ address: '127.0.0.1:0' }, 'address: the rules redirect to a port, so it must be a fixed one'],
+    [
+      { callers: ['kernel', 'jwt-svid'] },
+      'callers: nobody can show anything on a redirected connection; only kernel counts there',
+    ],
+    [{ uids: undefined }, 'callers: kernel tells a user id, no identity; name `agent` or `uids`'],
+  ])('is refused with %j', (change, problem) => {
+    expect(problems({ ...pod, ...change })).toEqual([problem])
+  })
+})
