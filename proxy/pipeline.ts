@@ -168,7 +168,7 @@ async function open(captured: Captured, story: Story, way: Way, signal: Signal):
 
 /**
  * Asked before a byte of a tunnel is decrypted or a leaf is minted: who is it, and could any rule allow it anything there?
- * @throws Refusal of `identify`
+ * @throws Refusal of `identify`, and `revoked`
  */
 export async function admit(
   connection: Connection,
@@ -178,7 +178,9 @@ export async function admit(
   now: number,
 ): Promise<{ readonly caller: Caller; readonly reach: Reach }> {
   refuseAllStopped(way.stops)
-  const caller = await callerOf(connection, way.attestors, now, AbortSignal.timeout(attestationTime))
+  const attested = await callerOf(connection, way.attestors, now, AbortSignal.timeout(attestationTime))
+  // A handle in the proxy URL says already here as whom the caller acts.
+  const { caller } = way.delegations.of({ connection, headers: [], receivedAt: now }, attested) ?? { caller: attested }
   if (way.door.serves({ host, port })) return { caller, reach: 'inspect' }
   return { caller, reach: way.policy.reach(caller.id, host, port) }
 }

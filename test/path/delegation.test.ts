@@ -22,7 +22,7 @@ afterAll(() => upstream.close())
 
 beforeEach(async () => {
   seen = []
-  gate = await openGate(`${agentsListener}resolve: { api.example: [127.0.0.1] }
+  gate = await openGate(`${agentsListener}resolve: { api.example: [127.0.0.1], helpers.example: [127.0.0.1] }
 delegation:
   grants:
     - { agents: [${agentId}], scopes: ["crm.*"], constraints: [{ key: host, one_of: [api.example] }], maxDepth: 3 }
@@ -30,7 +30,9 @@ delegation:
     - { from: [${agentId}], to: ["spiffe://acme.example/helpers/*"] }
 destinations:
   api: { hosts: [api.example], protocol: http, ports: [${upstream.port}], addresses: [127.0.0.0/8] }
+  helpers: { hosts: [helpers.example], protocol: http, ports: [${upstream.port}], addresses: [127.0.0.0/8] }
 rules:
+  - { name: helpers-alone, allow: { agents: ["spiffe://acme.example/helpers/*"], to: helpers } }
   - name: read-contacts
     allow: { agents: [${agentId}, "${agentId}/*", "spiffe://acme.example/helpers/*"], to: api, paths: [/contacts/**] }
     requires: [crm.contacts.read]
@@ -136,6 +138,19 @@ describe('a delegation', () => {
     const record = await gate.record(own.field('postern-request-id'))
     expect(record.caller).toMatchObject({ spiffe_id: to, attested: agentId, proofs: ['kernel', 'delegation'] })
     expect(record.chain?.map(({ id }) => id)).toEqual([agentId, to])
+  })
+
+  it('opens tunnels to where its holder may go, and the one who handed it on may not', async () => {
+    const { handle } = await made({ to: 'spiffe://acme.example/helpers/a', scopes: ['crm.a'], constraints: [] })
+    const authority = `helpers.example:${upstream.port}`
+    await using own = await client()
+    expect(reasonIn(await own.tunnel(authority))).toBe('no_rule')
+    await using helper = await client()
+    expect((await helper.tunnel(authority, url(handle))).status).toBe(200)
+    const answer = await helper.request(['GET / HTTP/1.1', `Host: ${authority}`], '')
+    expect(reasonIn(answer)).toBe('chain_ceiling_exceeded')
+    await using stranger = await client()
+    expect(reasonIn(await stranger.tunnel(authority, url('x'.repeat(43))))).toBe('delegation_unknown')
   })
 
   it('is never handed on wider, also not by asking for all', async () => {

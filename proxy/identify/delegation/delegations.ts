@@ -12,6 +12,9 @@ import type { Held, HeldDelegations } from './held.ts'
 import { holderProblem } from './holder.ts'
 import { type Presented, presentedIn } from './presented.ts'
 
+/** What a request, or a CONNECT, presents. */
+export type Asking = Pick<Captured, 'connection' | 'headers' | 'receivedAt'>
+
 /** Who acts, for whom, by which right. */
 export interface Behalf {
   readonly caller: Caller
@@ -45,7 +48,7 @@ export class Delegations {
    * @returns undefined when the request presents no delegation
    * @throws Refusal `chain_*`, `delegation_unknown`
    */
-  of(captured: Captured, attested: Caller): Behalf | undefined {
+  of(captured: Asking, attested: Caller): Behalf | undefined {
     const presented = presentedIn(captured)
     if (presented === undefined) return undefined
     try {
@@ -58,12 +61,12 @@ export class Delegations {
   }
 
   /** What the caller of a request holds by the handle that it presents. */
-  heldBy(captured: Captured): Held | undefined {
+  heldBy(captured: Asking): Held | undefined {
     const presented = presentedIn(captured)
     return presented?.kind === 'handle' ? this.#options.held.find(presented.value) : undefined
   }
 
-  #byHandle({ value }: Presented, captured: Captured, attested: Caller): Behalf {
+  #byHandle({ value }: Presented, captured: Asking, attested: Caller): Behalf {
     const held = this.#options.held.find(value)
     if (held === undefined) throw new Refusal('delegation_unknown', { detail: 'no such handle is known' })
     const { chain, userToken } = held
@@ -71,14 +74,14 @@ export class Delegations {
     return this.#behalf(chain, this.#holder(held, captured, attested), userToken)
   }
 
-  #byChain({ value }: Presented, captured: Captured, attested: Caller): Behalf {
+  #byChain({ value }: Presented, captured: Asking, attested: Caller): Behalf {
     const { chains, epoch } = this.#options
     const chain = chains.verify(value, captured.receivedAt, epoch())
     return this.#behalf(chain, { ...attested, proofs: [...attested.proofs, 'delegation'] }, undefined)
   }
 
   /** Looking for the process that holds a socket costs some hundred microseconds, so it is done once. */
-  #holder(held: Held, { connection }: Captured, attested: Caller): Caller {
+  #holder(held: Held, { connection }: Asking, attested: Caller): Caller {
     const proved = this.#proved.get(attested)
     if (proved?.held === held) return proved.acting
     const problem = holderProblem(held.holder, attested, connection, this.#options.facts)

@@ -21,7 +21,7 @@ const fields: ReadonlyMap<string, Presented['kind']> = new Map([
 const inUrl = new WeakMap<Connection, Presented | undefined>()
 
 /** @throws Refusal `chain_malformed` when there are two: rights of two chains are never added up */
-export function presentedIn({ connection, headers }: Captured): Presented | undefined {
+export function presentedIn({ connection, headers }: Pick<Captured, 'connection' | 'headers'>): Presented | undefined {
   const field = inFields(headers)
   const url = ofConnection(connection)
   if (field === undefined) return url
