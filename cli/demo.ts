@@ -38,7 +38,8 @@ async function demo(keep: boolean): Promise<void> {
     )
   }
   const stop = new AbortController()
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => stop.abort())
+  // Not once: npm passes on what the terminal has sent already, and the second may not cut the tidying short.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
   const { runDemo } = await import('./demo/run.ts')
   const held = await runDemo(keep, stop.signal)
   if (!held) process.exitCode = stop.signal.aborted ? interrupted : 1
