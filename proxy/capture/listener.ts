@@ -10,7 +10,7 @@ import { type Admit, openTunnel } from './connect.ts'
 import { Ending } from './ending.ts'
 import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
 import { openRedirected } from './redirected.ts'
-import { HttpReply, refuseOnSocket } from './reply.ts'
+import { endWith, HttpReply, refuseOnSocket } from './reply.ts'
 import { captureRequest, type Place } from './request.ts'
 import { requestId } from './request-id.ts'
 import type { ListenAddress } from './settings.ts'
@@ -206,7 +206,8 @@ export class Listener {
     const response = new ServerResponse(message)
     response.shouldKeepAlive = false
     response.assignSocket(message.socket)
-    response.on('finish', () => socket.end())
+    // Nobody reads what was sent behind a change of protocol that was declined; left there, it would keep the connection open.
+    response.on('finish', () => endWith(socket.resume(), ''))
     this.#pass(context, message, response, true, () => {})
   }
 

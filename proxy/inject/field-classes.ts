@@ -87,11 +87,13 @@ export class FieldClasses {
   }
 
   of(name: string): FieldClass {
-    return this.#known.get(name) ?? this.#ofRare(plainName(name))
+    return this.#known.get(name) ?? this.#ofRare(name, plainName(name))
   }
 
-  #ofRare(name: string): FieldClass {
-    return this.#known.get(name) ?? (name.startsWith('proxy-') ? 'ends' : 'passes')
+  #ofRare(name: string, plain: string): FieldClass {
+    // Whoever takes `Content_Length` for the length would see the request end elsewhere than we do.
+    if (plain === 'content-length' && name.includes('_')) return 'ends'
+    return this.#known.get(plain) ?? (plain.startsWith('proxy-') ? 'ends' : 'passes')
   }
 }
 

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from 'node:http'
 import { createServer as createHttpsServer, type Server } from 'node:https'
 import { createServer as createTcpServer, type Socket } from 'node:net'
-import type { TlsOptions } from 'node:tls'
+import type { TlsOptions, Server as TlsServer } from 'node:tls'
 import { type Authority, makeAuthority, makeServerCertificate } from './pki.ts'
 
 export interface Upstream {
@@ -47,8 +47,8 @@ export async function rawUpstream(
   return { ...(await started(server)), ca: '' }
 }
 
-async function started(
-  server: ReturnType<typeof createTcpServer> | Server | HttpServer,
+export async function started(
+  server: ReturnType<typeof createTcpServer> | TlsServer | Server | HttpServer,
 ): Promise<Omit<Upstream, 'ca'>> {
   const open = new Set<Socket>()
   let connections = 0

@@ -14,6 +14,8 @@ describe('what never leaves', () => {
     'Transfer-Encoding',
     'TRANSFER-ENCODING',
     'Transfer_Encoding',
+    'Content_Length',
+    'CONTENT_LENGTH',
     'Upgrade',
     'Expect',
     'HTTP2-Settings',
