@@ -153,6 +153,16 @@ credentials:
 destinations:
   model: { hosts: [api.openai.com] }
 `,
+  delegation: `delegation:
+  grants:
+    - agents: [spiffe://acme.example/ns/agents/sa/planner]
+      principals: ["user:*@acme.example"]
+      scopes: ["crm.*"]
+      constraints: [{ key: host, one_of: [api.crm.example] }]
+      maxDepth: 3
+  handoffs:
+    - { from: [spiffe://acme.example/ns/agents/sa/planner], to: ["spiffe://acme.example/ns/agents/*"] }
+`,
   records: `records:
   to: /var/log/postern/records.jsonl
   durability: intent

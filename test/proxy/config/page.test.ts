@@ -10,6 +10,7 @@ const files = {
   'internal-ca.pem': makeAuthority().pem,
   'cluster-ca.pem': makeAuthority().pem,
   'secrets/crm-client': 'a secret',
+  'secrets/collector': 'Bearer a-secret',
   'secrets/fingerprint-key': 'a secret of at least thirty-two characters',
 }
 
