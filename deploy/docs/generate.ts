@@ -1,5 +1,6 @@
 // npm run docs: writes what the documentation takes from the code.
 import { readFileSync, writeFileSync } from 'node:fs'
+import { doorDocument } from './agents-door.ts'
 import { configurationPage, schemaFile } from './configuration-page.ts'
 import { withMetrics } from './metrics-table.ts'
 import { reasonsPage } from './reasons-page.ts'
@@ -7,6 +8,7 @@ import { recordsPage } from './records-page.ts'
 
 const page = (name: string) => new URL(`../../docs/${name}`, import.meta.url)
 
+writeFileSync(page('agents-door.openapi.json'), doorDocument())
 writeFileSync(page('configuration.md'), configurationPage())
 writeFileSync(page('postern.schema.json'), schemaFile())
 writeFileSync(page('reasons.md'), reasonsPage())

@@ -21,18 +21,54 @@ export interface Door {
 
 const seconds = z.int().min(1).max(3_600)
 
-const delegationRequest = z.strictObject({
-  to: spiffeId.optional(),
-  scopes: z.array(z.string().max(200)).min(1).max(100),
-  constraints: z.array(z.unknown()).max(50).default([]),
-  ttl: seconds.optional(),
-  max_depth: z.int().min(1).max(8).optional(),
-  narrow: z.boolean().default(false),
-  subject_token: z.string().min(1).max(32_768).optional(),
-  bind: z.enum(['process', 'parent', 'id']).optional(),
+/** Body of `POST /v1/delegations`. */
+export const delegationRequest = z.strictObject({
+  to: spiffeId
+    .optional()
+    .describe('SPIFFE ID of who is to have it. Missing: the caller itself, at the root of a chain only.'),
+  scopes: z
+    .array(z.string().max(200))
+    .min(1)
+    .max(100)
+    .describe('What it may do, such as `crm.contacts.read`, or `crm.*` for everything below.'),
+  constraints: z
+    .array(z.unknown())
+    .max(50)
+    .default([])
+    .describe(
+      'Bounds, each an object of `key` and one type, such as `{"key": "host", "one_of": ["api.crm.example"]}`.',
+    ),
+  ttl: seconds
+    .optional()
+    .describe('Seconds that it lasts at most. Missing: as long as the grant at the root, else ten minutes.'),
+  max_depth: z
+    .int()
+    .min(1)
+    .max(8)
+    .optional()
+    .describe('How many agents may hold it one after the other, all of the chain counted.'),
+  narrow: z
+    .boolean()
+    .default(false)
+    .describe('Take what both sides have in common where more is asked than there is, instead of refusing.'),
+  subject_token: z
+    .string()
+    .min(1)
+    .max(32_768)
+    .optional()
+    .describe('Token of the user on whose behalf, of an issuer that `users` names; at the root only.'),
+  bind: z
+    .enum(['process', 'parent', 'id'])
+    .optional()
+    .describe(
+      'To the asking process and what it starts; to the process that started it, and what that starts; or to whoever proves the ID of `to`. Missing: as it fits.',
+    ),
 })
 
-const chainRequest = z.strictObject({ chain: z.string().min(1).max(60_000) })
+/** Body of `POST /v1/chains`. */
+export const chainRequest = z.strictObject({
+  chain: z.string().min(1).max(60_000).describe('The tokens from the root to the caller, with `~` between them.'),
+})
 
 export class AgentDoor implements Door {
   readonly #desk: DelegationDesk
@@ -51,19 +87,19 @@ export class AgentDoor implements Door {
     if (version !== 'v1' || rest.length > 0) return nothingThere(asked)
     switch (`${collection}${item === undefined ? '' : '/…'}`) {
       case 'whoami':
-        return method === 'GET' ? jsonAnswer(200, whoami(asked)) : notThatWay('GET')
+        return method === 'GET' ? jsonAnswer(200, whoami(asked)) : notThatWay(asked, 'GET')
       case 'delegations':
-        return method === 'POST' ? this.#delegate(asked) : notThatWay('POST')
+        return method === 'POST' ? this.#delegate(asked) : notThatWay(asked, 'POST')
       case 'key':
-        return method === 'GET' ? jsonAnswer(200, this.#desk.keyOf(asked)) : notThatWay('GET')
+        return method === 'GET' ? jsonAnswer(200, this.#desk.keyOf(asked)) : notThatWay(asked, 'GET')
       case 'chains':
-        return method === 'POST' ? this.#adopt(asked) : notThatWay('POST')
+        return method === 'POST' ? this.#adopt(asked) : notThatWay(asked, 'POST')
       case 'delegations/…':
-        return method === 'DELETE' ? this.#end(asked, item ?? '') : notThatWay('DELETE')
+        return method === 'DELETE' ? this.#end(asked, item ?? '') : notThatWay(asked, 'DELETE')
       case 'reasons':
-        return method === 'GET' ? jsonAnswer(200, { reasons: Object.keys(reasons) }) : notThatWay('GET')
+        return method === 'GET' ? jsonAnswer(200, { reasons: Object.keys(reasons) }) : notThatWay(asked, 'GET')
       case 'reasons/…':
-        return method === 'GET' ? reason(asked, item ?? '') : notThatWay('GET')
+        return method === 'GET' ? reason(asked, item ?? '') : notThatWay(asked, 'GET')
       default:
         return nothingThere(asked)
     }
@@ -120,7 +156,7 @@ function shown(made: Delegated, { receivedAt, connection }: Identified) {
 function whoami({ caller, principal, chain, connection }: Identified) {
   return {
     caller: { id: caller.id, proofs: caller.proofs, uid: caller.uid, pid: caller.pid, executable: caller.executable },
-    principal,
+    principal: { kind: principal.kind, id: principal.id },
     chain: {
       depth: chain.depth,
       txn: chain.txn,
@@ -146,11 +182,7 @@ const problem = (status: number, title: string, id: string) => ({ type: 'about:b
 const nothingThere = ({ id }: Identified): Answer =>
   jsonAnswer(404, problem(404, 'There is nothing here; docs/delegation.md lists what there is.', id), problemType)
 
-function notThatWay(allowed: string): Answer {
-  const answer = jsonAnswer(
-    405,
-    { type: 'about:blank', title: `Only ${allowed} is answered here.`, status: 405 },
-    problemType,
-  )
+function notThatWay({ id }: Identified, allowed: string): Answer {
+  const answer = jsonAnswer(405, problem(405, `Only ${allowed} is answered here.`, id), problemType)
   return { ...answer, headers: [...answer.headers, 'Allow', allowed] }
 }

@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { auditCommand } from '../../cli/audit.ts'
 import { checkCommand } from '../../cli/check.ts'
+import { delegateCommand } from '../../cli/delegate.ts'
 import { demoCommand } from '../../cli/demo.ts'
 import { execCommand } from '../../cli/exec.ts'
 import { identityCommand } from '../../cli/identity.ts'
@@ -67,6 +68,7 @@ describe('the commands', () => {
   const commands = [
     runCommand(),
     execCommand(),
+    delegateCommand(),
     checkCommand(),
     policyCommand(),
     logsCommand(),
