@@ -6,7 +6,7 @@ import { diff, type Operation } from './json-patch.ts'
 import type { Mode } from './mode.ts'
 import { type Namespace, type Options, readOptions, type SkipReason, statusAnnotation } from './options.ts'
 import { names, ourContainers, ourVolumes, type Parts, partsOf, trustMount } from './parts.ts'
-import { type Container, type Pod, podSchema, type Volume } from './pod.ts'
+import { type Container, type Pod, type ReadPod, readPod, type Volume } from './pod.ts'
 import { policyText } from './policy-reference.ts'
 import type { Refusal } from './refusal.ts'
 import { containerNames, nameRefusal, reservedInContainers, reservedInVolumes, reservedSecrets } from './reserved.ts'
@@ -37,9 +37,9 @@ export interface Injected {
  * @param namespace where it is to run
  */
 export function mutate(raw: unknown, namespace: Namespace, settings: InjectorSettings): Outcome {
-  const read = podSchema.safeParse(raw)
-  if (!read.success) return unreadable(read.error)
-  const pod = read.data
+  const read = readPod(raw)
+  if (read.problem !== undefined) return unreadable(read.problem)
+  const { pod } = read
   const asked = readOptions(pod, namespace, settings)
   if (asked.skip !== undefined) return { kind: 'skipped', reason: asked.skip }
   const { options } = asked
@@ -69,16 +69,16 @@ export function mutateEphemeral(
   namespace: Namespace,
   settings: InjectorSettings,
 ): Outcome {
-  const [read, old] = [podSchema.safeParse(raw), podSchema.safeParse(before)]
-  if (!read.success) return unreadable(read.error)
-  if (!old.success) return unreadable(old.error)
-  const pod = read.data
+  const [read, old] = [readPod(raw), readPod(before)]
+  if (read.problem !== undefined) return unreadable(read.problem)
+  if (old.problem !== undefined) return unreadable(old.problem)
+  const { pod } = read
   const asked = readOptions(pod, namespace, settings)
   if (asked.skip !== undefined) return { kind: 'skipped', reason: asked.skip }
   // One that was there before the namespace was labelled has no trust files to mount.
-  if (!isInjected(old.data)) return { kind: 'skipped', reason: 'not_injected' }
+  if (!isInjected(old.pod)) return { kind: 'skipped', reason: 'not_injected' }
   const { options } = asked
-  const there = new Set((old.data.spec.ephemeralContainers ?? []).map(({ name }) => name))
+  const there = new Set((old.pod.spec.ephemeralContainers ?? []).map(({ name }) => name))
   const variables = agentVariables(options.mode, settings)
   const secrets = reservedSecrets(options.policy, settings)
   const [refusals, rewritten, warnings]: [Refusal[], Refusal[], string[]] = [[...asked.refusals], [], []]
@@ -97,7 +97,7 @@ export function mutateEphemeral(
     return adapted(guarded.container, variables, settings, warnings)
   })
   if (refusals.length > 0) return { kind: 'refused', refusals }
-  const next: Pod = { ...pod, spec: { ...pod.spec, ephemeralContainers } }
+  const next: Pod = ephemeralContainers.length === 0 ? pod : { ...pod, spec: { ...pod.spec, ephemeralContainers } }
   return injected(raw, next, options, [...warnings, ...rewritten.map(rewrittenText)])
 }
 
@@ -106,15 +106,9 @@ export function isInjected({ metadata, spec }: Pod): boolean {
   return sidecar && metadata.annotations?.[statusAnnotation] !== undefined
 }
 
-function unreadable(error: {
-  readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[]
-}): Outcome {
-  const [issue] = error.issues
-  const where = issue === undefined || issue.path.length === 0 ? 'the pod' : issue.path.map(String).join('.')
-  return {
-    kind: 'refused',
-    refusals: [{ reason: 'unreadable_pod', where, found: issue?.message ?? 'it cannot be read', mend: 'Correct it.' }],
-  }
+function unreadable({ at, message }: NonNullable<ReadPod['problem']>): Outcome {
+  const where = at === '' ? 'the pod' : at
+  return { kind: 'refused', refusals: [{ reason: 'unreadable_pod', where, found: message, mend: 'Correct it.' }] }
 }
 
 interface Split {
@@ -161,7 +155,7 @@ function assembled(
   raw: unknown,
   pod: Pod,
   parts: Parts,
-  { ours, otherVolumes }: Split,
+  { ours }: Split,
   options: Options,
   settings: InjectorSettings,
   rewritten: readonly Refusal[],
@@ -193,13 +187,22 @@ function assembled(
     },
     spec: {
       ...spec,
-      volumes: [...otherVolumes, ...parts.volumes],
+      volumes: volumesOf(spec.volumes ?? [], parts),
       // First, since what starts before the rules and the proxy is not captured.
       initContainers: [...made, ...(spec.initContainers ?? []).filter((each) => !isOurs(each)).map(adapt)],
       containers: spec.containers.map(adapt),
     },
   }
   return injected(raw, next, options, [...warnings, ...rewritten.map(rewrittenText)])
+}
+
+/** Each of ours stays where it stands, since the order of volumes means nothing and others may have added theirs. */
+function volumesOf(there: readonly Volume[], { volumes }: Parts): Volume[] {
+  const kept = there.flatMap((volume) => {
+    if (!ourVolumes.includes(volume.name)) return [volume]
+    return volumes.find(({ name }) => name === volume.name) ?? []
+  })
+  return [...kept, ...volumes.filter(({ name }) => !kept.some((volume) => volume.name === name))]
 }
 
 function injected(raw: unknown, pod: Pod, { mode, policy }: Options, warnings: readonly string[]): Injected {
@@ -215,7 +218,7 @@ function adapted(
   warnings: string[],
 ): Container {
   const { env, replaced } = withVariables(container.env ?? [], variables)
-  if (replaced.length > 0) warnings.push(`container ${container.name}: ${replaced.join(', ')} now lead to the proxy`)
+  if (replaced.length > 0) warnings.push(`container ${container.name}: set anew, for the proxy: ${replaced.join(', ')}`)
   const mount = trustMount(settings)
   const mounts = container.volumeMounts ?? []
   return {

@@ -1,5 +1,6 @@
 // What of a pod the injector reads. Whatever else is in it passes through untouched.
 import * as z from 'zod'
+import { isObject } from './equal.ts'
 
 const capabilities = z.looseObject({ add: z.array(z.string()).nullish(), drop: z.array(z.string()).nullish() })
 
@@ -53,9 +54,8 @@ const volume = z.looseObject({
 
 const texts = z.record(z.string(), z.string()).nullish()
 
-export const podSchema = z.looseObject({
-  // A template may have none.
-  metadata: z.looseObject({ labels: texts, annotations: texts }).prefault({}),
+const podSchema = z.looseObject({
+  metadata: z.looseObject({ labels: texts, annotations: texts }),
   spec: z.looseObject({
     hostNetwork: z.boolean().nullish(),
     hostPID: z.boolean().nullish(),
@@ -75,3 +75,21 @@ export type Container = z.output<typeof container>
 export type Volume = z.output<typeof volume>
 export type Variable = z.output<typeof variable>
 export type Mount = z.output<typeof mount>
+
+export type ReadPod =
+  | { readonly pod: Pod; readonly problem?: undefined }
+  /** `at` as `spec.containers.0.name`; empty for the whole. */
+  | { readonly problem: { readonly at: string; readonly message: string } }
+
+/** The very object, so that its members stay in their order; with metadata, which a template may not have. */
+export function readPod(raw: unknown): ReadPod {
+  const given = isObject(raw) && raw.metadata == null ? { ...raw, metadata: {} } : raw
+  if (isPod(given)) return { pod: given }
+  const issue = podSchema.safeParse(given).error?.issues[0]
+  return { problem: { at: issue?.path.map(String).join('.') ?? '', message: issue?.message ?? 'it cannot be read' } }
+}
+
+/** The schema takes everything as it is, and changes nothing. */
+function isPod(given: unknown): given is Pod {
+  return podSchema.safeParse(given).success
+}

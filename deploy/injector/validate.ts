@@ -3,7 +3,7 @@ import { equal } from './equal.ts'
 import { isInjected, mutate, mutateEphemeral, type Outcome } from './mutate.ts'
 import { type Namespace, readOptions, statusAnnotation } from './options.ts'
 import { ourContainers, ourVolumes, partsOf } from './parts.ts'
-import { type Container, type Pod, podSchema } from './pod.ts'
+import { type Container, type Pod, readPod } from './pod.ts'
 import type { Refusal, RefusalReason } from './refusal.ts'
 import { differences } from './same-parts.ts'
 import type { InjectorSettings } from './settings.ts'
@@ -24,10 +24,11 @@ export function validate(raw: unknown, namespace: Namespace, settings: InjectorS
 
 /** A pod that is changed: the API allows images and annotations to be, and ours must not. */
 export function validateUpdate(raw: unknown, before: unknown): Verdict {
-  const [read, old] = [podSchema.safeParse(raw), podSchema.safeParse(before)]
-  if (!read.success || !old.success) return refused('unreadable_pod', 'the pod', 'it cannot be read', 'Correct it.')
-  if (!isInjected(old.data)) return { kind: 'skipped', reason: 'not_injected' }
-  const [one, other] = [oursOf(read.data), oursOf(old.data)]
+  const [read, old] = [readPod(raw), readPod(before)]
+  if (read.problem !== undefined || old.problem !== undefined)
+    return refused('unreadable_pod', 'the pod', 'it cannot be read', 'Correct it.')
+  if (!isInjected(old.pod)) return { kind: 'skipped', reason: 'not_injected' }
+  const [one, other] = [oursOf(read.pod), oursOf(old.pod)]
   if (equal(one, other)) return { kind: 'intact' }
   return refused('sidecar_altered', 'the pod', 'what was injected is changed', 'Create a new pod instead.')
 }
@@ -48,11 +49,11 @@ export function validateEphemeral(
 const redo = 'Another admission webhook undoes it: let it leave these fields alone, or come before.'
 
 function sidecarRefusals(raw: unknown, namespace: Namespace, settings: InjectorSettings): readonly Refusal[] {
-  const read = podSchema.safeParse(raw)
-  if (!read.success) return []
-  const asked = readOptions(read.data, namespace, settings)
+  const read = readPod(raw)
+  if (read.problem !== undefined) return []
+  const asked = readOptions(read.pod, namespace, settings)
   if (asked.skip !== undefined) return []
-  const inits = read.data.spec.initContainers ?? []
+  const inits = read.pod.spec.initContainers ?? []
   const made = partsOf(asked.options, settings).initContainers
   for (const [place, part] of made.entries()) {
     const at = inits.findIndex(({ name }) => name === part.name)
