@@ -14,9 +14,14 @@ export interface Revocation {
   readonly until: number
 }
 
+/** The server cannot take such a token back; it is left to expire. */
+export class RevocationImpossible extends Error {
+  override readonly name = 'RevocationImpossible'
+}
+
 export interface RevocationEvent {
   readonly credential: string
-  /** `failed`: it is tried again; `abandoned`: it is not, since it has expired or there are too many. */
+  /** `failed`: it is tried again; `abandoned`: it is not, since it has expired, cannot be taken back, or there are too many. */
   readonly result: 'revoked' | 'failed' | 'abandoned'
 }
 
@@ -129,6 +134,7 @@ export class Revocations {
       await revoke(revocation, until === undefined ? timeout : AbortSignal.any([timeout, until]))
       this.#done(waiting, 'revoked')
     } catch (error) {
+      if (error instanceof RevocationImpossible) return this.#done(waiting, 'abandoned')
       // A server that is overloaded says when it wants to be asked again (RFC 7009 §2.2.1).
       const { retryAfter = 0 } = Refusal.from(error)
       backOff.fail(clock(), Math.min(retryAfter * 1_000, retries[1]))

@@ -79,9 +79,7 @@ export class Stops {
     const { now, newId } = this.#options
     const at = now()
     const stop = stopOf(order, newId(), at, by)
-    const begun = performance.now()
-    const { cut, kept } = this.replace([stop], [], by)
-    const took = performance.now() - begun
+    const { cut, kept, took } = this.replace([stop], [], by)
     const [unwritten] = await Promise.all([this.#write({ order: stop }), kept])
     return { stop, cut, took, unwritten }
   }
@@ -94,9 +92,7 @@ export class Stops {
     const stop = this.list.get(id)
     if (stop === undefined) return undefined
     if (elsewhere.test(id)) throw new Error(`${id} comes from ${stop.by}: it is lifted there`)
-    const begun = performance.now()
-    const { cut } = this.replace([], [id], by)
-    const took = performance.now() - begun
+    const { cut, took } = this.replace([], [id], by)
     return { stop, cut, took, unwritten: await this.#write({ lift: { id, at: this.#options.now(), by } }) }
   }
 
@@ -104,17 +100,19 @@ export class Stops {
    * Takes orders into force, each in place of one with its id, and others out of it, as one change.
    * @param by who lifts what is taken out
    */
-  replace(ordered: readonly Stop[], gone: readonly string[], by: string): Ended {
+  replace(ordered: readonly Stop[], gone: readonly string[], by: string): Ended & Pick<Outcome, 'took'> {
+    const begun = performance.now()
     const { now, onChange, onOrder, onLift } = this.#options
     const { epoch } = this.list
     const lifted = [...gone, ...ordered.map(({ id }) => id)].flatMap((id) => this.list.remove(id) ?? [])
     const added = ordered.filter((stop) => this.list.add(stop, now()))
     // What is under way comes first; the telling has time.
-    const result = this.list.epoch === epoch ? { cut: 0 } : onChange()
+    const ended = this.list.epoch === epoch ? { cut: 0 } : onChange()
+    const took = performance.now() - begun
     for (const stop of lifted) if (gone.includes(stop.id)) onLift(stop, by)
     for (const stop of added) onOrder(stop, stop.by)
     this.#schedule()
-    return result
+    return { ...ended, took }
   }
 
   /** Takes over what another process wrote into the file. */

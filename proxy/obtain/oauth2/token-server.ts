@@ -1,6 +1,7 @@
 // A token server: found by its metadata or the configuration, asked for tokens, asked to take them back.
 import type { Dispatcher } from 'undici'
 import { Refusal } from '../../refusal.ts'
+import { RevocationImpossible } from '../revocations.ts'
 import { readSmallFile } from '../small-file.ts'
 import type { Surroundings } from '../surroundings.ts'
 import { clientCertificate, proveClient } from './client-authentication.ts'
@@ -75,6 +76,7 @@ export class TokenServer {
       ],
       signal,
     )
+    if (answer.status === 400 && isUnsupported(answer.json)) throw new RevocationImpossible()
     if (answer.status !== 200)
       throw new Refusal('credential_unavailable', {
         detail: `${new URL(revocation).host} did not take a token back: ${answer.status}`,
@@ -166,4 +168,9 @@ export class TokenServer {
 /** Lets what is under way end. */
 function retire(dispatcher: Dispatcher | undefined): void {
   dispatcher?.close().catch(() => {})
+}
+
+/** RFC 7009 §2.2.1: the server takes no token of this kind back, however often it is asked. */
+function isUnsupported(json: unknown): boolean {
+  return typeof json === 'object' && json !== null && 'error' in json && json.error === 'unsupported_token_type'
 }

@@ -413,6 +413,35 @@ it('takes tokens back at a real server, also at one that was overloaded first', 
   expect(server.knows(other ?? '')).toBe(true)
 })
 
+it('asks a real server once that cannot take its tokens back', async () => {
+  await using server = await startAuthorizationServer({
+    clients: [{ id: 'client', auth: { method: 'client_secret_basic', secret: 'secret-of-the-client' } }],
+    resources: { 'https://crm.example/': { scopes: ['contacts.read'], format: 'jwt' } },
+    defaultResource: 'https://crm.example/',
+  })
+  const ca = join(folder, 'ca.pem')
+  await writeFile(ca, server.ca)
+  const settings = credentialSchema.parse({
+    kind: 'oauth2-client-credentials',
+    for: ['crm'],
+    issuer: server.issuer,
+    ca: [ca],
+    client: { auth: 'client_secret_basic', id: 'client', secret: '${env:SECRET}' },
+    scopes: ['contacts.read'],
+    delegated: {},
+  })
+  const events: RevocationEvent['result'][] = []
+  const manager = new CredentialManager(
+    configureCredentials({ token: settings }, surroundingsOf({ environment: { SECRET: 'secret-of-the-client' } })),
+    { clock: Date.now, random: () => 0, onRevocation: ({ result }) => events.push(result) },
+  )
+  managers.push(manager)
+  await manager.obtain('token', delegatedNeed('ada', [planner, ['contacts.read']]), new AbortController().signal)
+  expect(manager.drop(() => true).tokens).toBe(1)
+  await vi.waitFor(() => expect(events).toEqual(['abandoned']), 5_000)
+  expect(manager.pendingRevocations).toBe(0)
+})
+
 it('a thousand leases are looked through in a moment', async () => {
   const { obtain, manager } = set()
   for (let index = 0; index < 1_000; index += 1)
