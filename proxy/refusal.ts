@@ -1,6 +1,6 @@
 // One table: reason → HTTP status, what the agent is told, what to do next. Nothing but a Refusal ends a request early.
 import type { Shadow } from '../policy/engine.ts'
-import type { Finding } from './exchange.ts'
+import type { Finding, Identified } from './exchange.ts'
 
 interface Row {
   readonly status: number
@@ -421,6 +421,9 @@ export const reasons = {
 
 export type Reason = keyof typeof reasons
 
+/** As far as an exchange says it of itself once it has come further. */
+export type Known = Partial<Pick<Identified, 'caller' | 'principal' | 'chain'>>
+
 export interface RefusalDetail {
   /** For the record and the log; never sent to the agent; holds no secret. */
   readonly detail?: string
@@ -435,6 +438,8 @@ export interface RefusalDetail {
   /** Rules in shadow mode that would have decided otherwise; for the record. */
   readonly shadows?: readonly Shadow[]
   readonly cause?: unknown
+  /** Who was known by then, where the step that would have said it is the one that refuses; for the record. */
+  readonly known?: Known
   /** What was found on the way; goes into the record beside those of the exchange. */
   readonly findings?: readonly Finding[]
 }
@@ -450,10 +455,11 @@ export class Refusal extends Error {
   readonly retryAfter: number | undefined
   readonly shadows: readonly Shadow[] | undefined
   readonly findings: readonly Finding[]
+  readonly known: Known | undefined
 
   constructor(
     reason: Reason,
-    { detail, rule, budget, policyVersion, retryAfter, shadows, cause, findings = [] }: RefusalDetail = {},
+    { detail, rule, budget, policyVersion, retryAfter, shadows, cause, findings = [], known }: RefusalDetail = {},
   ) {
     super(detail === undefined ? reason : `${reason}: ${detail}`, cause === undefined ? undefined : { cause })
     this.reason = reason
@@ -464,6 +470,7 @@ export class Refusal extends Error {
     this.retryAfter = retryAfter
     this.shadows = shadows
     this.findings = findings
+    this.known = known
   }
 
   get status(): number {

@@ -51,7 +51,7 @@ export class Story {
     if (end.answer !== undefined) this.#lap('body')
     return {
       kind: this.#kind,
-      exchange: this.#reached,
+      exchange: end.refusal?.known === undefined ? this.#reached : { ...end.refusal.known, ...this.#reached },
       refusal: end.refusal,
       answer: end.answer ?? this.#withheld(end.refusal),
       ended: end.ended,

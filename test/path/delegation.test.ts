@@ -195,7 +195,8 @@ describe('a delegation', () => {
     ])
     const answer = await call(api('/contacts/7'), [`Delegation-Chain: ${child.chain}`])
     expect(reasonIn(answer)).toBe('chain_holder_binding_failed')
-    const forged = `${root.chain.slice(0, -2)}AA`
+    const at = root.chain.length - 40
+    const forged = `${root.chain.slice(0, at)}${root.chain[at] === 'A' ? 'B' : 'A'}${root.chain.slice(at + 1)}`
     expect(reasonIn(await call(api('/contacts/7'), [`Delegation-Chain: ${forged}`]))).toBe('chain_signature_invalid')
   })
 
@@ -208,6 +209,12 @@ describe('a delegation', () => {
     expect((await call(`${door}/delegations/${child.jti}`, [ref(root.handle)], 'DELETE')).status).toBe(204)
     for (const { handle } of [child, grandchild])
       expect(reasonIn(await call(api('/contacts/7'), [ref(handle)]))).toBe('chain_revoked')
+    const refused = await call(api('/contacts/7'), [ref(grandchild.handle)])
+    expect(await gate.record(refused.field('postern-request-id'))).toMatchObject({
+      caller: { spiffe_id: `${agentId}/a/b`, attested: agentId },
+      txn: root.txn,
+      chain: [{ jti: root.jti }, { jti: child.jti }, { jti: grandchild.jti }],
+    })
     for (const { handle } of [root, sibling]) expect((await call(api('/contacts/7'), [ref(handle)])).status).toBe(200)
     const events = (await gate.records(1))
       .filter(({ kind }) => kind === 'delegation')

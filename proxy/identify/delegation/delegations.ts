@@ -5,7 +5,7 @@ import { ChainError } from '../../../policy/delegation/error.ts'
 import { HeldChain, type Revocations } from '../../../policy/delegation/hold.ts'
 import { isCurrent, type VerifiedChains } from '../../../policy/delegation/verified-chains.ts'
 import type { Caller, Captured, Chain, Principal } from '../../exchange.ts'
-import { Refusal } from '../../refusal.ts'
+import { type Known, Refusal } from '../../refusal.ts'
 import type { Secret } from '../../secret.ts'
 import type { KernelFacts } from '../kernel/facts.ts'
 import type { Held, HeldDelegations } from './held.ts'
@@ -56,7 +56,7 @@ export class Delegations {
         ? this.#byHandle(presented, captured, attested)
         : this.#byChain(presented, captured, attested)
     } catch (error) {
-      throw refusalOf(error)
+      throw refusalOf(error, { caller: attested })
     }
   }
 
@@ -68,7 +68,8 @@ export class Delegations {
 
   #byHandle({ value }: Presented, captured: Asking, attested: Caller): Behalf {
     const held = this.#options.held.find(value)
-    if (held === undefined) throw new Refusal('delegation_unknown', { detail: 'no such handle is known' })
+    if (held === undefined)
+      throw new Refusal('delegation_unknown', { detail: 'no such handle is known', known: { caller: attested } })
     const { chain, userToken } = held
     if (!isCurrent(chain, captured.receivedAt)) throw new ChainError('chain_expired', 'it is over')
     return this.#behalf(chain, this.#holder(held, captured, attested), userToken)
@@ -92,13 +93,16 @@ export class Delegations {
   }
 
   #behalf(chain: VerifiedChain, caller: Caller, userToken: Secret | undefined): Behalf {
-    const delegation = HeldChain.hold(chain, caller.id, this.#options.revocations)
     let told = this.#told.get(chain)
     if (told === undefined) {
       told = tell(chain, userToken)
       this.#told.set(chain, told)
     }
-    return { caller, ...told, delegation }
+    try {
+      return { caller, ...told, delegation: HeldChain.hold(chain, caller.id, this.#options.revocations) }
+    } catch (error) {
+      throw refusalOf(error, { caller, ...told })
+    }
   }
 }
 
@@ -121,9 +125,12 @@ function tell(verified: VerifiedChain, token: Secret | undefined) {
   }
 }
 
-/** A chain is refused in the words of its own room; they are among the reasons. */
-export function refusalOf(error: unknown): unknown {
+/**
+ * A chain is refused in the words of its own room; they are among the reasons.
+ * @param known for the record: who tried it, and by which right
+ */
+function refusalOf(error: unknown, known: Known): unknown {
   if (!(error instanceof ChainError)) return error
   const { reason, detail, hop } = error
-  return new Refusal(reason, { detail: hop === undefined ? detail : `hop ${hop + 1}: ${detail}`, cause: error })
+  return new Refusal(reason, { detail: hop === undefined ? detail : `hop ${hop + 1}: ${detail}`, known, cause: error })
 }
