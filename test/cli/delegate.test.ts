@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
 import type { AuditRecord } from '../../proxy/record/line.ts'
 import { type Postern, type Workplace, workplace } from '../support/postern.ts'
@@ -245,22 +245,64 @@ exec "\${postern_[@]}" delegate --scope crm.a --to ${researcher} -- bash -c 'tra
   })
 })
 
-describe.skipIf(limit !== undefined)('at a UNIX socket', () => {
-  it('the handle is printed, to be sent in a field', async () => {
-    const socket = join(place.path, 'agents.sock')
+describe.skipIf(limit !== undefined)('beside a proxy that runs as a service', () => {
+  /** @returns the proxy, with what is told of a caller on this machine by the kernel */
+  async function service(address: string): Promise<Postern> {
     writeFileSync(
       join(place.path, 'run.yaml'),
       `version: 1
 trustDomain: acme.example
 listen:
-  - { name: agents, address: "unix://${socket}", accept: http-proxy, callers: [kernel], agent: ${planner} }
+  - { name: agents, address: "${address}", accept: http-proxy, callers: [kernel], agent: ${planner} }
 records: { to: ./records.jsonl }
+resolve: { api.example: [127.0.0.1] }
 delegation:
   grants: [{ agents: [${planner}], scopes: ["crm.*"] }]
+destinations:
+  api: { hosts: [api.example], protocol: http, ports: [${upstream.port}], addresses: [127.0.0.0/8] }
+rules:
+  - name: read-contacts
+    allow: { agents: ["${planner}/*"], to: api, methods: [GET] }
+    requires: [crm.contacts.read]
 `,
     )
-    await place.start(['run', '-c', 'run.yaml']).told('ready')
-    const run = await finished(place.start(['delegate', '--scope', 'crm.a', '--proxy', `unix://${socket}`]))
+    const run = place.start(['run', '-c', 'run.yaml'])
+    await run.told('ready')
+    return run
+  }
+
+  it('the kernel says who asks, and the command acts as the child', async () => {
+    const proxy = `http://127.0.0.1:${await (await service('127.0.0.1:0')).port()}`
+    const argv = [
+      'delegate',
+      '--scope',
+      'crm.contacts.read',
+      '--to',
+      researcher,
+      '--',
+      'curl',
+      '-s',
+      api('/contacts/1'),
+    ]
+    const run = await finished(place.start(argv, { HTTPS_PROXY: proxy }))
+    expect([run.errors, run.out, run.code]).toEqual(['', 'GET /contacts/1\n', 0])
+    await vi.waitFor(() => expect(requestsTo('/contacts/1')[0]?.caller?.spiffe_id).toBe(researcher))
+  })
+
+  it('the token of a user is shown, and refused where no sign-in server is believed', async () => {
+    const proxy = `http://127.0.0.1:${await (await service('127.0.0.1:0')).port()}`
+    writeFileSync(join(place.path, 'token'), 'a.b.c\n')
+    const argv = ['delegate', '--scope', 'crm.a', '--subject-token-file', 'token', '--proxy', proxy, '--json']
+    const run = await finished(place.start(argv))
+    expect([run.out, run.code]).toEqual(['', 77])
+    expect(run.errors).toMatch(/\(user_token_[a-z_]+\)/)
+    expect(run.errors).not.toContain('a.b.c')
+  })
+
+  it('at a UNIX socket the handle is printed, to be sent in a field', async () => {
+    const socket = `unix://${join(place.path, 'agents.sock')}`
+    await service(socket)
+    const run = await finished(place.start(['delegate', '--scope', 'crm.a', '--proxy', socket]))
     expect(run.errors).toBe('')
     expect(run.out).toMatch(/^# .* held by process \d+ of .*\nexport DELEGATION_REF='[A-Za-z0-9_-]{43}'\n$/)
   })
