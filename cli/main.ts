@@ -65,6 +65,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'put the proxy into the pods of a cluster, or show what that means for one',
     load: async () => (await import('./injector.ts')).injectorCommand(),
   },
+  capture: {
+    summary: 'turn what others send round to the proxy, and prove that nothing gets past it',
+    load: async () => (await import('./capture.ts')).captureCommand(),
+  },
   demo: {
     summary: 'show on this machine what Postern does, and check each claim',
     load: async () => (await import('./demo.ts')).demoCommand(),

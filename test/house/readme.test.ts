@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { afterAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { auditCommand } from '../../cli/audit.ts'
+import { captureCommand } from '../../cli/capture.ts'
 import { checkCommand } from '../../cli/check.ts'
 import { delegateCommand } from '../../cli/delegate.ts'
 import { demoCommand } from '../../cli/demo.ts'
@@ -69,6 +70,7 @@ describe('the commands', () => {
     runCommand(),
     execCommand(),
     delegateCommand(),
+    captureCommand(),
     checkCommand(),
     policyCommand(),
     logsCommand(),

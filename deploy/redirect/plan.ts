@@ -1,0 +1,42 @@
+// What the rules are to do, and how they say so themselves, so that what is in force can be told from what was installed.
+
+export interface Plan {
+  /** The only user who reaches the network. */
+  readonly uid: number
+  /** Port on 127.0.0.1 and ::1 that all TCP of the others is turned round to. */
+  readonly port: number
+  /** Port on 127.0.0.1 and ::1 that their DNS is turned round to; without it DNS is rejected like all other UDP. */
+  readonly dnsPort: number | undefined
+  /** Whether they may answer TCP connections from outside. */
+  readonly inbound: boolean
+}
+
+/** A bit of the connection mark by which packets that no socket owns, such as the last ACK of a connection, are known as the proxy's. */
+export const proxysMark = 0x4000_0000
+
+/** Ports and a uid that do not work together are refused before anything is done. */
+export function checkPlan({ uid, port, dnsPort }: Plan): string | undefined {
+  if (uid === 0) return 'user 0 cannot be the exempted one: whatever runs as root would be exempt'
+  if (uid > 0xffff_fffe) return 'the user id is too large'
+  if (port === 53 || dnsPort === 53) return 'port 53 is what is redirected, so it cannot be where to'
+  if (port === dnsPort) return 'TCP and DNS are redirected to different ports'
+  return undefined
+}
+
+/** One line that stands beside the rules. */
+export function describePlan({ uid, port, dnsPort, inbound }: Plan): string {
+  return `postern uid=${uid} port=${port} dns=${dnsPort ?? 'none'} inbound=${inbound ? 'yes' : 'no'}`
+}
+
+/** Reads what `describePlan` wrote; undefined for anything else. */
+export function readPlan(text: string): Plan | undefined {
+  const found = /^postern uid=(\d{1,10}) port=(\d{1,5}) dns=(\d{1,5}|none) inbound=(yes|no)$/.exec(text)
+  if (found === null) return undefined
+  const [, uid, port, dns, inbound] = found
+  return {
+    uid: Number(uid),
+    port: Number(port),
+    dnsPort: dns === 'none' ? undefined : Number(dns),
+    inbound: inbound === 'yes',
+  }
+}
