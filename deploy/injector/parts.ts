@@ -45,6 +45,8 @@ export function partsOf(options: Options, settings: InjectorSettings): Parts {
   }
 }
 
+const nobody = 65_534
+
 /** Writing the rules takes NET_ADMIN and nothing else; with a CNI plugin it is only looked whether they are there. */
 function ruleContainer(mode: Mode, settings: InjectorSettings): Container | undefined {
   if (mode === 'explicit') return undefined
@@ -56,14 +58,11 @@ function ruleContainer(mode: Mode, settings: InjectorSettings): Container | unde
     terminationMessagePath: '/dev/termination-log',
     terminationMessagePolicy: 'FallbackToLogsOnError',
   }
-  const where = [
-    ...['--proxy-uid', String(proxy.uid), '--proxy-gid', String(proxy.gid)],
-    ...['--port', String(ports.redirected), '--dns-port', String(ports.dns)],
-  ]
   if (mode === 'cni') {
-    // Not the proxy's user, whose connections are not redirected.
-    const securityContext = { ...unprivileged, runAsUser: 65_534, runAsGroup: 65_534, runAsNonRoot: true }
-    return { name: names.verify, args: ['capture', 'verify', ...where], ...common, securityContext }
+    // Not the proxy's user, whose connections are not redirected. Before the proxy runs, they are refused at once.
+    const securityContext = { ...unprivileged, runAsUser: nobody, runAsGroup: nobody, runAsNonRoot: true }
+    const args = ['capture', 'verify', '--attempts-only', '--as', String(nobody)]
+    return { name: names.verify, args, ...common, securityContext }
   }
   const securityContext = {
     ...unprivileged,
@@ -72,7 +71,13 @@ function ruleContainer(mode: Mode, settings: InjectorSettings): Container | unde
     runAsNonRoot: false,
     capabilities: { add: ['NET_ADMIN'], drop: ['ALL'] },
   }
-  return { name: names.rules, args: ['capture', 'install', ...where], ...common, securityContext }
+  const towards = ['--port', String(ports.redirected), '--dns-port', String(ports.dns)]
+  return {
+    name: names.rules,
+    args: ['capture', 'install', '--uid', String(proxy.uid), ...towards],
+    ...common,
+    securityContext,
+  }
 }
 
 function sidecar({ resources }: Options, settings: InjectorSettings): Container {

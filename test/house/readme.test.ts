@@ -13,6 +13,7 @@ import { delegateCommand } from '../../cli/delegate.ts'
 import { demoCommand } from '../../cli/demo.ts'
 import { execCommand } from '../../cli/exec.ts'
 import { identityCommand } from '../../cli/identity.ts'
+import { injectorCommand } from '../../cli/injector.ts'
 import { killCommand } from '../../cli/kill.ts'
 import { killsCommand } from '../../cli/kills.ts'
 import { logsCommand } from '../../cli/logs.ts'
@@ -81,6 +82,7 @@ describe('the commands', () => {
     reviveCommand(),
     killsCommand(),
     identityCommand(),
+    injectorCommand(),
     demoCommand(),
   ]
 

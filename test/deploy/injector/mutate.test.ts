@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { captureCommand } from '../../../cli/capture.ts'
 import { type Injected, mutate, mutateEphemeral } from '../../../deploy/injector/mutate.ts'
 import type { Namespace } from '../../../deploy/injector/options.ts'
 import { injectorSettingsSchema } from '../../../deploy/injector/settings.ts'
@@ -158,6 +159,16 @@ describe('a pod that is injected', () => {
     expect(privileged?.map(({ name, securityContext }) => [name, securityContext?.capabilities])).toEqual(
       mode === 'transparent' ? [['postern-init', { add: ['NET_ADMIN'], drop: ['ALL'] }]] : [],
     )
+  })
+
+  it.each(['transparent', 'cni'])('starts a command that there is, with options that it has: %s', (mode) => {
+    const outcome = injected(pod(), namespace({ mode }))
+    const [name = '', below, ...args] = (outcome.pod.spec.initContainers?.[0]?.args ?? []) as string[]
+    expect(name).toBe('capture')
+    const command = captureCommand().commands.find((each) => each.name() === below)
+    const known = command?.options.map(({ long }) => long) ?? []
+    expect(args.filter((word) => word.startsWith('--') && !known.includes(word))).toEqual([])
+    expect(command?.options.filter(({ mandatory, long }) => mandatory && !args.includes(long ?? ''))).toEqual([])
   })
 
   it('may ask for what holds it better', () => {
