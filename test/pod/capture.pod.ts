@@ -1,0 +1,332 @@
+// What gets out of the pod, and what does not: each attempt with what it got and what reached the outside.
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { missing } from '../support/programs.ts'
+import { addresses, users } from './addresses.ts'
+import { whyNot } from './namespaces.ts'
+import { canary, program, SimulatedPod } from './simulated.ts'
+
+const reason = whyNot() ?? missing('Python', ['/usr/bin/python3', '-c', 'import ssl'])
+if (reason !== undefined) console.log(`The simulated pod is left out: ${reason}.`)
+
+const node = [process.execPath, '--disable-warning=ExperimentalWarning', '-e']
+const { api, api6, evil, evil6, metadata, metadata6 } = addresses
+
+describe.skipIf(reason !== undefined)('in the pod', () => {
+  let pod: SimulatedPod
+
+  beforeAll(async () => {
+    pod = await SimulatedPod.make()
+  })
+  afterAll(async () => {
+    await pod?.[Symbol.asyncDispose]()
+  })
+  beforeEach(() => void pod.reached())
+
+  const curl = (...args: readonly string[]) => pod.agent(['curl', '-sS', '--max-time', '10', ...args])
+  const nothingOutside = () => expect(pod.reached()).toEqual([])
+
+  describe('before there are rules', () => {
+    it('whatever the agent sends reaches the outside, so that the attempts below mean something', async () => {
+      expect((await curl(`http://${evil}/`)).out).toContain('from outside')
+      expect(await pod.attempt('udp', evil, 443)).toBe('sent')
+      expect(await pod.attempt('udp', evil6, 9_999)).toBe('sent')
+      expect(await pod.attempt('tcp', evil, 22)).toContain('220 outside')
+      expect((await curl(`http://${metadata}/latest/`)).out).toContain('from outside')
+      expect((await curl(`http://[${metadata6}]/latest/`)).out).toContain('from outside')
+      expect(pod.reached().length).toBeGreaterThanOrEqual(6)
+    })
+
+    it('verify says so', async () => {
+      const { code, out } = await pod.capture('verify', '--as', String(users.agent))
+      expect(out).toContain('There is a way past the proxy.')
+      expect(code).toBe(1)
+    })
+  })
+
+  describe('while the rules are put there', () => {
+    it('an agent may not, and is told what is missing', async () => {
+      const { code, errors } = await pod.agent([process.execPath, program, 'capture', 'install', '--uid', '1337'])
+      expect(errors).toContain('needs the capability NET_ADMIN')
+      expect(code).toBe(77)
+    })
+
+    it('a dry run prints them and changes nothing', async () => {
+      const { code, out } = await pod.capture('install', '--uid', '1337', '--dry-run')
+      expect(out).toContain('table inet postern {')
+      expect(out).toContain('+\t\tmeta skuid 1337 return')
+      expect(code).toBe(0)
+      expect((await pod.capture('status')).out).toContain('No rules of ours are in force')
+    })
+
+    it('NET_ADMIN alone is enough, and once more changes nothing', async () => {
+      expect(await pod.capture('install', '--uid', '1337', '--no-dns-port')).toMatchObject({ code: 0, errors: '' })
+      const again = await pod.capture('install', '--uid', '1337', '--no-dns-port')
+      expect(again.out).toContain('in force already')
+    })
+
+    it('and before the proxy is there, everything of the agent is refused at once', async () => {
+      expect(await pod.attempt('tcp', evil, 22)).toBe('ECONNREFUSED')
+      expect(await pod.attempt('tcp', evil6, 22)).toBe('ECONNREFUSED')
+      expect((await curl('https://api.example/v1/a')).code).toBe(7)
+      nothingOutside()
+    })
+  })
+
+  describe('with the proxy', () => {
+    beforeAll(() => pod.startProxy())
+
+    describe('a call that is allowed, without any variable but those of trust,', () => {
+      const calls: Record<string, readonly string[]> = {
+        curl: ['curl', '-sS', 'https://api.example/v1/curl'],
+        python: [
+          '/usr/bin/python3',
+          '-c',
+          "import urllib.request as u; print(u.urlopen('https://api.example/v1/python').read())",
+        ],
+        node: [...node, "fetch('https://api.example/v1/node').then((r) => r.text()).then(console.log)"],
+      }
+      it.each(Object.keys(calls))('by %s gets its credential, and is recorded', async (name) => {
+        const { out, errors } = await pod.agent(calls[name] ?? [])
+        expect(out, errors + pod.proxyLog).toContain('from outside')
+        expect(pod.reached()).toContainEqual(
+          expect.objectContaining({ by: 'http', url: `/v1/${name}`, authorization: `Bearer ${canary}` }),
+        )
+        const record = await pod.record(({ request }) => request?.path === `/v1/${name}`)
+        expect(record).toMatchObject({
+          outcome: 'allowed',
+          listener: 'pod',
+          caller: { spiffe_id: 'spiffe://acme.example/agent', uid: users.agent, proofs: ['kernel'] },
+          connection: { original: { address: api, port: 443 } },
+          decision: { rule: 'agent-uses-the-api' },
+          credential: { name: 'key' },
+        })
+        expect(record.findings).toBeUndefined()
+      })
+
+      it('over IPv6 is the same', async () => {
+        const { out, errors } = await curl('--resolve', `api.example:443:[${api6}]`, 'https://api.example/v1/six')
+        expect(out, errors).toContain('from outside')
+        expect(await pod.record(({ request }) => request?.path === '/v1/six')).toMatchObject({
+          listener: 'pod6',
+          caller: { uid: users.agent },
+          connection: { original: { address: api6, port: 443 } },
+        })
+      })
+
+      it('from a v6 socket to a v4 address is the same', async () => {
+        const script = `const s = require('tls').connect({ socket: require('net').connect(443, '::ffff:${api}'), servername: 'api.example' })
+          s.write('GET /v1/mapped HTTP/1.1\\r\\nHost: api.example\\r\\nConnection: close\\r\\n\\r\\n'); s.pipe(process.stdout)`
+        const { out, errors } = await pod.agent([...node, script])
+        expect(out, errors).toContain('from outside')
+        expect(await pod.record(({ request }) => request?.path === '/v1/mapped')).toMatchObject({
+          caller: { uid: users.agent },
+          connection: { original: { address: api } },
+        })
+      })
+
+      it('in clear goes by its Host', async () => {
+        expect((await curl('http://api.example/open/a')).out).toContain('from outside')
+        expect(pod.reached()).toMatchObject([{ by: 'http', url: '/open/a', reached: api }])
+      })
+
+      it('in pieces of one byte of its ClientHello is the same', async () => {
+        const script = `const net = require('net'), tls = require('tls')
+          const far = net.connect(443, '${api}'); far.setNoDelay(true)
+          const near = net.createServer((s) => { s.on('data', async (b) => { s.pause(); for (const x of b) { far.write(Buffer.from([x])); await new Promise(setImmediate) } s.resume() }); far.pipe(s) })
+          near.listen(0, '127.0.0.1', () => {
+            const s = tls.connect({ port: near.address().port, host: '127.0.0.1', servername: 'api.example' })
+            s.write('GET /v1/pieces HTTP/1.1\\r\\nHost: api.example\\r\\nConnection: close\\r\\n\\r\\n'); s.pipe(process.stdout); s.on('close', () => process.exit())
+          })`
+        const { out, errors } = await pod.agent([...node, script])
+        expect(out, errors).toContain('from outside')
+      })
+
+      it('to an address and port that are listed as opaque is passed on unseen', async () => {
+        expect(await pod.attempt('tcp', api, 2_222)).toContain('220 outside')
+        expect(await pod.record(({ kind }) => kind === 'tunnel')).toMatchObject({
+          destination: { name: 'mail', host: api },
+        })
+      })
+    })
+
+    describe('an agent that lies', () => {
+      it('with an allowed name at a hostile address reaches the name’s own address, and it is a finding', async () => {
+        const { out } = await curl('--resolve', `api.example:443:${evil}`, 'https://api.example/v1/lie')
+        expect(out).toContain('from outside')
+        expect(pod.reached().map(({ reached }) => reached)).not.toContain(evil)
+        expect(await pod.record(({ request }) => request?.path === '/v1/lie')).toMatchObject({
+          destination: { address: api },
+          findings: [{ kind: 'address_mismatch', where: 'connection', note: `connected to ${evil}` }],
+        })
+      })
+
+      it('with a name that no rule allows is refused with an alert, and nothing leaves', async () => {
+        const { errors } = await curl('https://forbidden.example/')
+        expect(errors).toContain('alert access denied')
+        nothingOutside()
+        expect(await pod.record(({ destination }) => destination?.host === 'forbidden.example')).toMatchObject({
+          kind: 'connection',
+          refusal: { reason: 'no_rule' },
+        })
+      })
+
+      it('with an allowed server name and another Host is refused', async () => {
+        const { out } = await curl('-H', 'Host: forbidden.example', 'https://api.example/v1/a')
+        expect(JSON.parse(out)).toMatchObject({ reason: 'misdirected' })
+        nothingOutside()
+      })
+
+      it('as another user of the pod is that user', async () => {
+        const { errors } = await pod.agent(['curl', '-sS', 'https://api.example/v1/a'], users.sidekick)
+        expect(errors).toContain('alert access denied')
+        nothingOutside()
+      })
+
+      it('as a user whom nobody knows is refused', async () => {
+        await pod.agent(['curl', '-sS', 'https://api.example/v1/a'], 4_711)
+        nothingOutside()
+        await pod.record(({ refusal }) => refusal?.reason === 'unidentified_caller')
+      })
+    })
+
+    describe('an attempt', () => {
+      const refusedByProxy = /^(ECONNRESET|answered b'')$/
+      const attempts: readonly (readonly [
+        what: string,
+        name: string,
+        args: readonly (string | number)[],
+        got: string | RegExp,
+      ])[] = [
+        ['TCP to an address, without a name', 'tcp', [evil, 443], refusedByProxy],
+        ['TCP to an address over IPv6', 'tcp', [evil6, 443], refusedByProxy],
+        ['TCP to an address as v4-mapped v6', 'mapped', [evil, 443], refusedByProxy],
+        ['TCP to port 22', 'tcp', [evil, 22], refusedByProxy],
+        ['DNS over TLS', 'tcp', [evil, 853], refusedByProxy],
+        ['DNS over TCP to a resolver elsewhere', 'tcp', [evil, 53], refusedByProxy],
+        ['DNS to a resolver elsewhere', 'udp', [evil, 53], 'EPERM'],
+        ['DNS to a resolver elsewhere over IPv6', 'udp', [evil6, 53], 'EPERM'],
+        ['QUIC', 'udp', [evil, 443], 'EPERM'],
+        ['QUIC over IPv6', 'udp', [evil6, 443], 'EPERM'],
+        ['UDP to any port', 'udp', [evil, 9_999], 'EPERM'],
+        ['UDP to the API itself', 'udp', [api, 443], 'EPERM'],
+        ['UDP bound to the interface', 'device', [evil], 'EPERM'],
+        ['UDP-Lite', 'udplite', [evil], /^(EPERM|EPROTONOSUPPORT|ESOCKTNOSUPPORT)$/],
+        ['SCTP', 'sctp', [evil], /^(EPERM|EPROTONOSUPPORT|ESOCKTNOSUPPORT|ETIMEDOUT|TimeoutError)$/],
+        ['ping', 'ping', [evil], 'EPERM'],
+        ['the metadata address', 'tcp', [metadata, 80], 'ECONNREFUSED'],
+        ['the metadata address as v4-mapped v6', 'mapped', [metadata, 80], 'ECONNREFUSED'],
+        ['the metadata address over IPv6', 'tcp', [metadata6, 80], 'ECONNREFUSED'],
+        ['the metadata address by NAT64', 'tcp', ['64:ff9b::a9fe:a9fe', 80], 'ECONNREFUSED'],
+        ['the metadata address by UDP', 'udp', [metadata, 9_999], 'EPERM'],
+        ['a raw socket', 'raw', [], 'EPERM'],
+        ['a raw IPv6 socket', 'raw6', [], 'EPERM'],
+        ['a packet socket', 'packet', [], 'EPERM'],
+        ['a mark on its packets', 'mark', [], 'EPERM'],
+        ['a transparent socket', 'transparent', [], 'EPERM'],
+        ['to become the proxy’s user', 'setuid', [], 'EPERM'],
+        ['a connection to the proxy itself', 'tcp', ['127.0.0.1', 15_001], refusedByProxy],
+        ['a connection to the proxy itself over IPv6', 'tcp', ['::1', 15_001], refusedByProxy],
+        ['a connection to the proxy at the pod’s address', 'tcp', [addresses.pod, 15_001], 'ECONNREFUSED'],
+      ]
+      it.each(attempts)('by %s fails', async (_what, name, args, got) => {
+        const answer = await pod.attempt(name, ...args)
+        if (typeof got === 'string') expect(answer).toBe(got)
+        else expect(answer).toMatch(got)
+        nothingOutside()
+      })
+
+      it('at the metadata address by HTTP and by name of an allowed host fails', async () => {
+        expect((await curl(`http://${metadata}/latest/meta-data/`)).code).toBe(7)
+        expect((await curl('--resolve', `api.example:80:${metadata}`, 'http://api.example/open/a')).code).toBe(7)
+        nothingOutside()
+      })
+
+      it('to take the rules away fails', async () => {
+        for (const command of [
+          ['nft', 'flush', 'ruleset'],
+          ['nft', 'delete', 'table', 'inet', 'postern'],
+          ['iptables', '-F'],
+          [process.execPath, program, 'capture', 'remove'],
+          ['ip', 'link', 'set', 'eth0', 'down'],
+        ]) {
+          const { code, errors } = await pod.agent(command)
+          expect(errors, command.join(' ')).toMatch(/not permitted|denied|needs the capability|must be root/)
+          expect(code).not.toBe(0)
+        }
+        expect((await pod.capture('status')).out).toContain('The rules are in force')
+      })
+
+      it('by a namespace of its own leads nowhere', async () => {
+        const { out, errors } = await pod.agent([
+          'unshare',
+          '-Urn',
+          'curl',
+          '-sS',
+          '--max-time',
+          '3',
+          `http://${evil}/`,
+        ])
+        expect(out).toBe('')
+        expect(errors).not.toBe('')
+        nothingOutside()
+      })
+
+      it('to have the proxy call itself ends at once', async () => {
+        const before = (await pod.records()).length
+        await pod.attempt('tcp', '127.0.0.1', 15_001)
+        const record = await pod.record(({ refusal }) => refusal?.reason === 'self_request')
+        expect(record.kind).toBe('connection')
+        expect((await pod.records()).length).toBeLessThan(before + 10)
+      })
+    })
+
+    it('the attempts are counted, and verify finds nothing', async () => {
+      const { out } = await pod.capture('status', '--json')
+      const { rules, escapeAttempts, counts } = JSON.parse(out)
+      expect(rules).toBe('in force')
+      expect(escapeAttempts).toBeGreaterThanOrEqual(10)
+      expect(counts.quic).toBeGreaterThanOrEqual(3)
+      expect(counts.past_tcp).toBe(0)
+      expect((await pod.capture('status', '--prometheus')).out).toMatch(
+        /postern_escape_attempts_total\{kind="quic"\} [3-9]/,
+      )
+      const verified = await pod.capture('verify', '--as', String(users.agent))
+      expect(verified.out).toContain('gets past the proxy.')
+      expect(verified.code).toBe(0)
+    })
+
+    it('rules that somebody altered are found, and put right by installing them again', async () => {
+      pod.privileged(['nft', 'insert', 'rule', 'inet', 'postern', 'others', 'accept'])
+      expect((await pod.capture('verify')).code).toBe(1)
+      expect((await pod.capture('install', '--uid', '1337', '--no-dns-port')).code).toBe(0)
+      expect((await pod.capture('verify')).code).toBe(0)
+    })
+  })
+
+  describe('when the proxy is killed', () => {
+    beforeAll(() => pod.killProxy())
+
+    it.each([
+      ['TCP', ['tcp', evil, 443], 'ECONNREFUSED'],
+      ['TCP over IPv6', ['tcp', evil6, 443], 'ECONNREFUSED'],
+      ['UDP', ['udp', evil, 443], 'EPERM'],
+      ['the metadata address', ['tcp', metadata, 80], 'ECONNREFUSED'],
+    ] as const)('%s is refused at once', async (_what, [name, ...args], got) => {
+      const began = performance.now()
+      expect(await pod.attempt(name, ...args)).toBe(got)
+      expect(performance.now() - began).toBeLessThan(4_000)
+      nothingOutside()
+    })
+
+    it('the proxy’s user alone reaches the outside', async () => {
+      expect((await pod.agent(['curl', '-sS', `http://${evil}/`], users.proxy)).out).toContain('from outside')
+    })
+  })
+
+  it('when the rules are removed, nothing of ours is left and nothing else is gone', async () => {
+    pod.privileged(['nft', 'add', 'table', 'inet', 'somebodys'])
+    expect((await pod.capture('remove')).code).toBe(0)
+    expect(pod.privileged(['nft', 'list', 'tables'])).toBe('table inet somebodys\n')
+    expect((await curl(`http://${evil}/`)).out).toContain('from outside')
+  })
+})
