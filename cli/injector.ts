@@ -43,6 +43,7 @@ export function injectorCommand(): Command {
 interface RunOptions {
   readonly config?: string
   readonly logLevel: (typeof diagnosticLevels)[number]
+  readonly linger: string
   readonly grace: string
 }
 
@@ -51,7 +52,12 @@ function runCommand(): Command {
     .description('Run the webhook as a service.')
     .option('-c, --config <file>', 'settings of the injector (default: all defaults)')
     .option('--log-level <level>', diagnosticLevels.join(', '), 'info')
-    .option('--grace <seconds>', 'how long reviews may go on after TERM', '10')
+    .option(
+      '--linger <seconds>',
+      'how long after TERM reviews are still taken, until the API server comes no more',
+      '5',
+    )
+    .option('--grace <seconds>', 'how long those under way may go on after that', '10')
     .addHelpText('after', runExamples)
     .exitOverride(usageExit)
     .action((options: RunOptions) => endWith(() => run(options)))
@@ -140,7 +146,7 @@ function attempt<T>(code: number, work: () => T): T {
   }
 }
 
-async function run({ config, logLevel, grace }: RunOptions): Promise<void> {
+async function run({ config, logLevel, linger, grace }: RunOptions): Promise<void> {
   const log = diagnostics({ level: logLevel, readable: process.stderr.isTTY === true })
   const settings = await loadSettings(config)
   const injector = await openInjector(settings, {
@@ -153,7 +159,7 @@ async function run({ config, logLevel, grace }: RunOptions): Promise<void> {
   })
   log.info({ port: injector.port, metricsPort: injector.metricsPort }, 'listening')
   await untilTold(log)
-  await injector.close(Number(grace) * 1_000)
+  await injector.close(Number(linger) * 1_000, Number(grace) * 1_000)
 }
 
 /** Every pod is told where the API server is, and given a token for it. */

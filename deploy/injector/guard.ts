@@ -13,10 +13,11 @@ const rewritable: ReadonlySet<RefusalReason> = new Set([
   'proc_mount',
 ])
 
-/** capabilities(7): they change rules, send past them, reach into other processes or become another user. */
+/** capabilities(7): they change rules, send past them, reach into other processes or files of the node, or
+ * become another user. */
 const dangerous = new Set([
   ...['ALL', 'NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE', 'SETUID', 'SETGID', 'BPF'],
-  ...['SYS_MODULE', 'SYS_RAWIO'],
+  ...['SYS_MODULE', 'SYS_RAWIO', 'PERFMON', 'DAC_READ_SEARCH'],
 ])
 /** Those of them that container runtimes give unasked. */
 const unasked = ['NET_RAW', 'SETGID', 'SETUID'] as const

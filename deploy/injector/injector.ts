@@ -1,4 +1,5 @@
 // The injector as a service: webhook server, health server, certificate, put together.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type HealthServer, healthServer } from '../../proxy/record/health.ts'
 import { processMetrics } from '../../proxy/record/process-metrics.ts'
 import { Readiness } from '../../proxy/record/readiness.ts'
@@ -25,8 +26,11 @@ export interface Injector {
   readonly port: number
   readonly metricsPort: number
   readonly isReady: boolean
-  /** @param grace milliseconds for what is under way */
-  close(grace: number): Promise<void>
+  /**
+   * @param linger milliseconds for which new connections are still taken, until the cluster has learnt that we go
+   * @param grace milliseconds after that for what is under way
+   */
+  close(linger: number, grace: number): Promise<void>
 }
 
 /** @throws when an address cannot be listened on */
@@ -66,8 +70,10 @@ export async function openInjector(settings: InjectorSettings, surroundings: Inj
     get isReady() {
       return readiness.isReady
     },
-    async close(grace) {
+    async close(linger, grace) {
       readiness.notReady('stopping', 'it was told to stop')
+      webhook.drain()
+      await sleep(linger)
       await closeAll(webhook, certificate, grace)
       stopProcessMetrics()
       await health.close()

@@ -42,6 +42,8 @@ export interface Refusal {
 }
 
 const mostTold = 12
+/** Of what stands in the pod it may hold names of any length. */
+const longest = 8_000
 
 /** For whoever creates the pod, and for the events of its owner. */
 export function refusalMessage(refusals: readonly Refusal[]): string {
@@ -49,5 +51,5 @@ export function refusalMessage(refusals: readonly Refusal[]): string {
     return `${where}: ${found}. ${refusalReasons[reason]} ${mend} [${reason}]`
   })
   const more = refusals.length - told.length
-  return `postern does not admit this pod. ${told.join(' | ')}${more > 0 ? ` | and ${more} more` : ''}`
+  return `postern does not admit this pod. ${told.join(' | ').slice(0, longest)}${more > 0 ? ` | and ${more} more` : ''}`
 }

@@ -21,6 +21,8 @@ const patience = {
   namespace: 3_500,
 }
 const mostConnections = 512
+/** Bytes of all reviews that are being read, or the pods of a whole cluster would hang on one sender. */
+export const mostHeld = 64 * 1024 * 1024
 
 export interface ShownCertificate {
   /** PEM. */
@@ -42,6 +44,8 @@ export interface WebhookServer {
   readonly port: number
   /** From now on new connections are shown this one. Until the first, none succeeds. */
   show(certificate: ShownCertificate): void
+  /** Goes on answering, and lets go of each connection: the API server is to come by another way. */
+  drain(): void
   /** Takes no new connections; what is under way is answered first, for so many milliseconds at most. */
   close(grace: number): Promise<void>
 }
@@ -49,6 +53,7 @@ export interface WebhookServer {
 /** @throws when the address cannot be listened on */
 export async function webhookServer(options: WebhookOptions): Promise<WebhookServer> {
   const { address, onProblem } = options
+  const load = { held: 0, draining: false }
   const server = createServer(
     {
       minVersion: 'TLSv1.2',
@@ -59,7 +64,7 @@ export async function webhookServer(options: WebhookOptions): Promise<WebhookSer
       maxHeaderSize: 16_384,
     },
     (request, response) => {
-      answer(request, response, options).catch((error: unknown) => {
+      answer(request, response, options, load).catch((error: unknown) => {
         onProblem(error)
         response.destroy()
       })
@@ -82,6 +87,9 @@ export async function webhookServer(options: WebhookOptions): Promise<WebhookSer
   return {
     port: typeof bound === 'object' && bound !== null ? bound.port : address.port,
     show: ({ cert, key }) => server.setSecureContext({ cert, key, minVersion: 'TLSv1.2' }),
+    drain() {
+      load.draining = true
+    },
     close: (grace) =>
       new Promise((resolve) => {
         const cut = setTimeout(() => {
@@ -96,7 +104,19 @@ export async function webhookServer(options: WebhookOptions): Promise<WebhookSer
   }
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, options: WebhookOptions): Promise<void> {
+/** What goes on in all connections together. */
+interface Load {
+  /** Bytes of reviews that are being read. */
+  held: number
+  draining: boolean
+}
+
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: WebhookOptions,
+  load: Load,
+): Promise<void> {
   const { metrics } = options
   const fail = (cause: string, status: number, message: string) => {
     metrics.failed.add(1, cause)
@@ -108,7 +128,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   if (request.headers['content-type']?.split(';', 1)[0]?.trim() !== 'application/json') {
     return fail('content_type', 415, 'Only application/json.')
   }
-  const body = await readBody(request)
+  const body = await readBody(request, load)
+  if (body === 'busy') return fail('busy', 503, 'Too many reviews at once.')
   if (body === 'too_large') return fail('too_large', 413, `A review has at most ${largestReview} bytes.`)
   if (body === 'cut') return fail('cut', 400, 'The review did not end.')
   const began = performance.now()
@@ -121,7 +142,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     return fail('bad_review', 400, error instanceof Error ? error.message : 'not an AdmissionReview')
   }
   const text = await decide(endpoint, review, options)
-  send(response, 200, 'application/json', text, false)
+  send(response, 200, 'application/json', text, load.draining)
   metrics.duration.observe((performance.now() - began) / 1_000)
 }
 
@@ -148,18 +169,22 @@ async function decide(endpoint: Endpoint, review: ReviewRequest, options: Webhoo
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<string | 'too_large' | 'cut'> {
+async function readBody(request: IncomingMessage, load: Load): Promise<string | 'too_large' | 'busy' | 'cut'> {
   if (Number(request.headers['content-length'] ?? 0) > largestReview) return 'too_large'
   const chunks: Buffer[] = []
   let length = 0
   try {
     for await (const chunk of request) {
       length += chunk.length
+      load.held += chunk.length
       if (length > largestReview) return 'too_large'
+      if (load.held > mostHeld) return 'busy'
       chunks.push(chunk)
     }
   } catch {
     return 'cut'
+  } finally {
+    load.held -= length
   }
   return Buffer.concat(chunks).toString('utf8')
 }

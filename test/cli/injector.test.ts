@@ -74,7 +74,7 @@ describe('postern injector run', () => {
     await using place = await workplace({
       'injector.yaml': 'listen: 127.0.0.1:0\nmetrics: 127.0.0.1:0\nmode: explicit\n',
     })
-    const run = place.start(['injector', 'run', '-c', 'injector.yaml'], {
+    const run = place.start(['injector', 'run', '-c', 'injector.yaml', '--linger', '0'], {
       KUBERNETES_SERVICE_HOST: 'localhost',
       KUBERNETES_SERVICE_PORT: String(where.api.port),
       POSTERN_SERVICE_ACCOUNT: where.folder,

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { injectorMetrics } from '../../../deploy/injector/metrics.ts'
 import { known, prefix, skipReasons } from '../../../deploy/injector/options.ts'
 import { refusalReasons } from '../../../deploy/injector/refusal.ts'
-import { largestReview } from '../../../deploy/injector/server.ts'
+import { largestReview, mostHeld } from '../../../deploy/injector/server.ts'
 import { injectorSettingsSchema } from '../../../deploy/injector/settings.ts'
 
 const page = readFileSync(new URL('../../../docs/kubernetes.md', import.meta.url), 'utf8')
@@ -39,6 +39,7 @@ describe('docs/kubernetes.md', () => {
   it('says the numbers of the code', () => {
     const { ports, trustDirectory, proxy, metrics } = injectorSettingsSchema.parse({})
     expect(page).toContain(`| Bytes of a review | ${largestReview.toLocaleString('en')} |`)
+    expect(page).toContain(`| Bytes of all reviews at once | ${mostHeld.toLocaleString('en')} |`)
     for (const text of [
       `127.0.0.1:${ports.explicit}`,
       `0.0.0.0:${ports.metrics}`,

@@ -12,7 +12,18 @@ const dangers: readonly (readonly [what: string, changes: PodChanges, reason: st
   ['uses the network of the node', { spec: { hostNetwork: true } }, 'host_network', true],
   ['sees the processes of the node', { spec: { hostPID: true } }, 'host_pid', true],
   ['is privileged', security({ privileged: true }), 'privileged', true],
-  ...['NET_ADMIN', 'NET_RAW', 'SYS_ADMIN', 'SYS_PTRACE', 'SETUID', 'SETGID', 'BPF', 'ALL', 'cap_net_raw'].map(
+  ...[
+    'NET_ADMIN',
+    'NET_RAW',
+    'SYS_ADMIN',
+    'SYS_PTRACE',
+    'SETUID',
+    'SETGID',
+    'BPF',
+    'ALL',
+    'DAC_READ_SEARCH',
+    'cap_net_raw',
+  ].map(
     (name) => [`adds ${name}`, security({ capabilities: { drop: ['ALL'], add: [name] } }), 'capability', true] as const,
   ),
   ['drops nothing of what runtimes give', security({ capabilities: {} }), 'capability', true],

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import { Agent } from 'node:https'
+import { Agent, request } from 'node:https'
 import { connect } from 'node:tls'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { makePair } from '../../../deploy/injector/certificate/pair.ts'
 import { injectorMetrics } from '../../../deploy/injector/metrics.ts'
 import { KubeNamespaces } from '../../../deploy/injector/namespaces.ts'
-import { largestReview, type WebhookServer, webhookServer } from '../../../deploy/injector/server.ts'
+import { largestReview, mostHeld, type WebhookServer, webhookServer } from '../../../deploy/injector/server.ts'
 import { applyPatch } from '../../support/apply-patch.ts'
 import { type Cluster, cluster } from './cluster.ts'
 import { pod, settings, sound } from './pods.ts'
@@ -74,6 +74,33 @@ describe('what is no review', () => {
       (error: NodeJS.ErrnoException) => error.code,
     )
     expect([413, 'EPIPE', 'ECONNRESET']).toContain(outcome)
+  })
+
+  it('is put off when there are too many large ones at once', async () => {
+    const count = mostHeld / largestReview + 2
+    const part = 'x'.repeat(largestReview - 10)
+    const senders = Array.from({ length: count }, () => {
+      const headers = { 'content-type': 'application/json', 'content-length': largestReview }
+      const call = request({
+        host: '127.0.0.1',
+        port: server.port,
+        path: '/mutate',
+        method: 'POST',
+        headers,
+        servername: hosts[0],
+        ca: door.ca(),
+      })
+      const status = new Promise<number | undefined>((resolve) => {
+        call
+          .once('response', (response) => resolve(response.resume().statusCode))
+          .once('error', () => resolve(undefined))
+      })
+      call.write(part)
+      return { call, status }
+    })
+    expect(await Promise.race(senders.map(({ status }) => status))).toBe(503)
+    for (const { call } of senders) call.destroy()
+    await vi.waitFor(() => expect(ask(door, '/mutate', { object: pod() })).resolves.toMatchObject({ allowed: true }))
   })
 
   it('gets no answer in clear, nor by an old TLS', async () => {

@@ -1,5 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
+import { Agent } from 'node:https'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { makePair } from '../../../../deploy/injector/certificate/pair.ts'
@@ -20,7 +21,7 @@ beforeEach(async () => {
 })
 
 afterEach(async () => {
-  await Promise.all(replicas.map((replica) => replica.close(0)))
+  await Promise.all(replicas.map((replica) => replica.close(0, 0)))
   await where[Symbol.asyncDispose]()
 })
 
@@ -135,12 +136,31 @@ describe('a certificate that the replicas make', () => {
     const [one] = [await replica(asLong, 'one')]
     await ready(one)
     await replica(asLong, 'two')
-    await one.close(0)
+    await one.close(0, 0)
     replicas.shift()
     await vi.waitFor(
       () => expect(where.api.objects.get(leasePath)?.spec).toMatchObject({ holderIdentity: 'two' }),
       5_000,
     )
+  })
+})
+
+describe('a replica that stops', () => {
+  it('is not ready at once, still answers new connections for a while, and keeps none of them', async () => {
+    const only = await replica(asLong)
+    await ready(only)
+    replicas.pop()
+    const closed = only.close(600, 0)
+    expect(only.isReady).toBe(false)
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const sockets = new Set<unknown>()
+    for (let round = 0; round < 2; round++) {
+      expect(await ask({ ...door(only), agent }, '/mutate', { object: pod() })).toMatchObject({ allowed: true })
+      for (const socket of Object.values(agent.freeSockets).flat()) sockets.add(socket)
+    }
+    expect(sockets.size).toBe(0)
+    await closed
+    await expect(ask(door(only), '/mutate', { object: pod() })).rejects.toThrow('ECONNREFUSED')
   })
 })
 
