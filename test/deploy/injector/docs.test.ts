@@ -36,6 +36,14 @@ describe('docs/kubernetes.md', () => {
     for (const reason of skipReasons) expect(page).toContain(`\`${reason}\``)
   })
 
+  it('names every setting', () => {
+    const table = page.slice(page.indexOf('## Settings of the injector'), page.indexOf('## When a pod does not come'))
+    const defaults = injectorSettingsSchema.parse({})
+    const { certificate, resources, ports, proxy, token } = defaults
+    const keys = [defaults, certificate, { cpuLimit: '', ...resources }, ports, proxy, token].flatMap(Object.keys)
+    expect(keys.filter((key) => !new RegExp(`\\b${key}\\b`).test(table))).toEqual([])
+  })
+
   it('says the numbers of the code', () => {
     const { ports, trustDirectory, proxy, metrics } = injectorSettingsSchema.parse({})
     expect(page).toContain(`| Bytes of a review | ${largestReview.toLocaleString('en')} |`)
