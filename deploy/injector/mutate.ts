@@ -77,7 +77,10 @@ export function mutateEphemeral(
   if (asked.skip !== undefined) return { kind: 'skipped', reason: asked.skip }
   // One that was there before the namespace was labelled has no trust files to mount.
   if (!isInjected(old.pod)) return { kind: 'skipped', reason: 'not_injected' }
-  const { options } = asked
+  const { metadata } = old.pod
+  // How the pod is captured was settled when it was created, whatever its namespace says now.
+  const { mode = asked.options.mode } = recorded(metadata.annotations?.[statusAnnotation])
+  const options = { ...asked.options, mode }
   const there = new Set((old.pod.spec.ephemeralContainers ?? []).map(({ name }) => name))
   const variables = agentVariables(options.mode, settings)
   const secrets = reservedSecrets(options.policy, settings)

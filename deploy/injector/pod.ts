@@ -27,7 +27,12 @@ const named = z.looseObject({ name: z.string().nullish() })
 const variable = z.looseObject({
   name: z.string(),
   value: z.string().nullish(),
-  valueFrom: z.looseObject({ secretKeyRef: named.nullish() }).nullish(),
+  valueFrom: z
+    .looseObject({
+      secretKeyRef: named.nullish(),
+      fileKeyRef: z.looseObject({ volumeName: z.string().nullish() }).nullish(),
+    })
+    .nullish(),
 })
 
 const mount = z.looseObject({ name: z.string(), mountPath: z.string(), readOnly: z.boolean().nullish() })

@@ -43,6 +43,11 @@ function inContainer(container: Container, secrets: ReadonlySet<string>, setting
       refuse('path_taken', `${mount.name} is mounted at ${mount.mountPath}`, 'Mount it elsewhere.')
     }
   }
+  for (const { name, valueFrom } of container.env ?? []) {
+    const volume = valueFrom?.fileKeyRef?.volumeName
+    if (volume != null && ourVolumes.includes(volume))
+      refuse('volume_reserved', `its variable ${name} comes from ${volume}`, 'Take the variable out.')
+  }
   const ports = new Set(Object.values(settings.ports))
   for (const { containerPort } of container.ports ?? []) {
     if (ports.has(containerPort)) refuse('port_taken', `it has port ${containerPort}`, 'Give it another port.')

@@ -2,14 +2,16 @@
 import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { isObject } from './equal.ts'
-import { enforcedBy, type Mode } from './mode.ts'
+import { enforcedBy, type Mode, modes } from './mode.ts'
 import type { Parts } from './parts.ts'
 import { type PolicyReference, policyText } from './policy-reference.ts'
 
 const statusSchema = z.looseObject({
   containers: z.array(z.string()),
   volumes: z.array(z.string()),
+  mode: z.enum(modes).optional(),
 })
+type Recorded = z.output<typeof statusSchema>
 
 /** @param rest whatever else the pod gets, such as variables */
 export function statusText(mode: Mode, policy: PolicyReference, parts: Parts, rest: unknown): string {
@@ -24,10 +26,7 @@ export function statusText(mode: Mode, policy: PolicyReference, parts: Parts, re
 }
 
 /** What the annotation says was put in; nothing when there is none, or it cannot be read. It can be written by anyone. */
-export function recorded(annotation: string | undefined): {
-  readonly containers: readonly string[]
-  readonly volumes: readonly string[]
-} {
+export function recorded(annotation: string | undefined): Recorded {
   if (annotation === undefined) return { containers: [], volumes: [] }
   try {
     return statusSchema.parse(JSON.parse(annotation))

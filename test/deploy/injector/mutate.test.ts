@@ -109,6 +109,11 @@ describe('a pod that is refused', () => {
     expect(reasonsOf(pod({ container: { volumeMounts: [mount] } }))).toEqual(['volume_reserved: container agent'])
   })
 
+  it('reads a file of the proxy into a variable', () => {
+    const env = [{ name: 'K', valueFrom: { fileKeyRef: { volumeName: 'postern-state', path: 'x', key: 'k' } } }]
+    expect(reasonsOf(pod({ container: { env } }))).toEqual(['volume_reserved: container agent'])
+  })
+
   it('mounts something where the trust files go, and has the port of the proxy', () => {
     const container = {
       volumeMounts: [
@@ -347,6 +352,16 @@ describe('a container that is added to a pod that runs', () => {
     })
     const again = mutateEphemeral(copy(outcome.pod), before, namespace({ harden: 'rewrite' }), settings)
     expect(again).toMatchObject({ patch: [] })
+  })
+
+  it('is told of the proxy as the pod is that it comes into, whatever its namespace says by now', () => {
+    const old = copy(injected(pod(), namespace({ mode: 'explicit' })).pod)
+    const given = {
+      ...old,
+      spec: { ...old.spec, ephemeralContainers: [{ name: 'd', image: 'x', securityContext: sound }] },
+    }
+    const outcome = mutateEphemeral(given, old, namespace({ mode: 'transparent' }), settings)
+    expect(JSON.stringify(outcome)).toContain('HTTPS_PROXY')
   })
 
   it('is let alone where it was there already, since the API allows no change of it', () => {
