@@ -22,6 +22,7 @@ import { openAdmin } from './wire/admin.ts'
 import { attestorsOf } from './wire/attestors.ts'
 import { openBudgets } from './wire/budgets.ts'
 import { openDelegation } from './wire/delegation.ts'
+import { openDns } from './wire/dns.ts'
 import { federated, federationStatus, openFederation } from './wire/federation.ts'
 import { handoffRecorder, takenBackBy } from './wire/handoffs.ts'
 import { openHealth } from './wire/health.ts'
@@ -234,6 +235,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     admit: (connection, host, port) => admit(connection, host, port, ways.current, now()),
     failed: (failure) => record(failure, ways.current),
   }
+  const namesOf = await openDns(config.dns, (host) => ways.couldAllow(host), ports, house)
   const listeners = await openListeners(listen, {
     doors,
     leaves: new LeafIssuer(podAuthority, { now }),
@@ -241,7 +243,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     now,
     log,
     isOwn,
-    namesOf: () => [],
+    namesOf,
     accepted: ({ accept }) => metrics.connections.add(1, accept),
   })
   let grace = 0

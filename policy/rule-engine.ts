@@ -12,6 +12,11 @@ import { View } from './view.ts'
 
 /** An engine that can hand its counts on to the next one. */
 export interface RuleEngine extends PolicyEngine {
+  /**
+   * Whether some rule could allow anybody anything at a host, on whatever port.
+   * @returns how the host is named there: by itself (`below` undefined) or below a suffix; undefined where nothing could be allowed
+   */
+  couldAllow(host: string): { readonly below: string | undefined } | undefined
   /** By the fingerprint of the rule. */
   readonly limiters: ReadonlyMap<string, Limiter>
 }
@@ -85,6 +90,20 @@ class Engine implements RuleEngine {
       reach = 'opaque'
     }
     return reach
+  }
+
+  couldAllow(host: string): { readonly below: string | undefined } | undefined {
+    const { index } = this.#policy
+    const places = index.hosts.at(host).filter(({ name }) => index.allowsTo(name).length > 0)
+    const [first] = places
+    if (first === undefined) return undefined
+    if (places.some(({ hosts }) => hosts.includes(host))) return { below: undefined }
+    const suffixes = places.flatMap(({ hosts }) =>
+      hosts.filter((each) => each[0] === '*' && host.endsWith(each.slice(1))),
+    )
+    // The longest leaves the least to the caller.
+    const below = suffixes.reduce((longest, each) => (each.length > longest.length ? each : longest), '').slice(2)
+    return { below }
   }
 
   #verdict(

@@ -93,6 +93,11 @@ export class Ways {
     return this.#made.placements.standIns
   }
 
+  /** How a host is named by a destination to which some rule allows anybody something. */
+  couldAllow(host: string): ReturnType<RuleEngine['couldAllow']> {
+    return this.#made.policy.couldAllow(host)
+  }
+
   get policyVersion(): string {
     return this.#made.policy.version
   }

@@ -51,6 +51,9 @@ identity: { source: files, certificate: svid.pem, key: svid_key.pem }
       algorithms: [ES256]
       maxAge: 10m
 `,
+  dns: `dns:
+  listen: ["127.0.0.1:15053", "[::1]:15053"]
+`,
   listen: `listen:
   # Processes of this machine: user 1001 is the researcher, user 1002 the clerk, any other is nobody.
   - name: local

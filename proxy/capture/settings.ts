@@ -10,7 +10,7 @@ export type ListenAddress =
 const addressForms = 'an address such as 127.0.0.1:15001, [::1]:0 or unix:///run/postern/agents.sock'
 
 /** `127.0.0.1:15001`, `[::1]:0` (0: any free port) or `unix:///path`. Names are not resolved: a listener stands where it says. */
-const listenAddress = z.string().transform((text, context): ListenAddress => {
+export const listenAddress = z.string().transform((text, context): ListenAddress => {
   const unix = /^unix:\/\/(\/[^\0]*[^/\0])$/.exec(text)
   // sockaddr_un holds 108 bytes, a closing NUL among them (unix(7)).
   if (unix?.[1] !== undefined && Buffer.byteLength(unix[1]) < 108) return { kind: 'unix', path: unix[1] }

@@ -4,6 +4,7 @@ import { identitySchema } from '../../certs/settings.ts'
 import { checkRule, checkRuleNames, nameRules, ruleSchema } from '../../policy/settings.ts'
 import { budgetSchema } from '../budget/settings.ts'
 import { listenSchema } from '../capture/settings.ts'
+import { dnsSchema } from '../dns/settings.ts'
 import type { Destination } from '../exchange.ts'
 import { destinationSchema, resolveSchema } from '../forward/settings.ts'
 import { delegationSchema } from '../identify/delegation/settings.ts'
@@ -69,6 +70,11 @@ export const configSchema = z.strictObject({
   listen: listenSchema
     .default([])
     .describe('Where agents connect. `postern exec` opens a listener of its own and needs none here.'),
+  dns: dnsSchema
+    .optional()
+    .describe(
+      'Where the proxy answers DNS of redirected callers: hosts that some rule could allow, and no others. Counts from the next start.',
+    ),
   trust: trustSchema
     .optional()
     .describe('Where `postern run` leaves what agents must trust. `postern exec` hands it to its command by itself.'),

@@ -22,6 +22,11 @@ export function posternMetrics(build: { readonly version: string; readonly node:
     ),
     findings: counter('postern_findings_total', 'Findings in requests and answers, by kind.', ['kind']),
     connections: counter('postern_connections_total', 'Connections accepted, by mode of the listener.', ['mode']),
+    dnsQueries: counter(
+      'postern_dns_queries_total',
+      'DNS queries, by result (answered, empty, not_allowed, tunnel, failed, overloaded, malformed).',
+      ['result'],
+    ),
     connectionsActive: gauge('postern_connections_active', 'Connections open now.'),
     upstreamDuration: registry.histogram(
       'postern_upstream_request_duration_seconds',

@@ -17,6 +17,11 @@ import { limits } from '../../proxy/capture/listener.ts'
 import { mostFields } from '../../proxy/capture/request.ts'
 import { maxDepth, maxValues } from '../../proxy/config/document.ts'
 import { maxBytes } from '../../proxy/config/load.ts'
+import { mostUnderWay } from '../../proxy/dns/answer.ts'
+import { longestQuery } from '../../proxy/dns/message.ts'
+import { mostPins } from '../../proxy/dns/pins.ts'
+import { mostStreams, streamIdle } from '../../proxy/dns/stub.ts'
+import { longestPrefix, mostLabels, mostNewNames } from '../../proxy/dns/tunnels.ts'
 import { mostWaiting } from '../../proxy/forward/answer.ts'
 import { largestAnswerHead } from '../../proxy/forward/dispatcher.ts'
 import { destinationSchema } from '../../proxy/forward/settings.ts'
@@ -61,6 +66,14 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['ClientHello', grouped(largestHello)],
   ['Time without a byte in the body of a request', seconds(bodyPatience)],
   ['Connections open on one listener', grouped(limits.connections)],
+  ['DNS query', grouped(longestQuery)],
+  ['DNS resolutions under way at once', grouped(mostUnderWay)],
+  ['DNS streams open on one address', grouped(mostStreams)],
+  ['Time without a whole query on a DNS stream', seconds(streamIdle)],
+  ['Characters in front of the suffix that a rule’s `*.suffix` leaves open, asked by DNS', grouped(longestPrefix)],
+  ['Labels there', grouped(mostLabels)],
+  ['New names below such suffixes in a minute', grouped(mostNewNames)],
+  ['Addresses remembered as given out', grouped(mostPins)],
   ['Body of a request', 'none'],
   ['Certificates that a caller presents', grouped(maxChain)],
   ['One certificate', grouped(longestCertificate)],

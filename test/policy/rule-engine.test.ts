@@ -305,3 +305,30 @@ describe('compiling', () => {
     expect(() => engineOf([{ deny: {}, when: 'chain.depth' }])).toThrow('not an expression')
   })
 })
+
+describe('what could be allowed to anybody', () => {
+  const wild = destination('wild', ['*.example', '*.eu.example', 'one.example'])
+  const unused = destination('unused', ['unused.example'])
+  const rules: Rule[] = [
+    { name: 'a', allow: { agents: [researcher], to: ['crm', 'wild'] } },
+    { name: 'b', deny: { agents: [researcher], to: ['unused'] } },
+    { name: 'c', mode: 'shadow', allow: { agents: [researcher], to: ['unused'] } },
+  ]
+  const engine = engineOf(rules, [crm, wild, unused])
+
+  it.each([
+    ['api.crm.example', { below: undefined }],
+    ['one.example', { below: undefined }],
+    ['two.example', { below: 'example' }],
+    ['a.b.eu.example', { below: 'eu.example' }],
+    ['eu.example', { below: 'example' }],
+    ['example', undefined],
+    ['elsewhere', undefined],
+  ])('at %s is told with how it is named', (host, named) => {
+    expect(engine.couldAllow(host)).toEqual(named)
+  })
+
+  it('is nothing where rules only deny, or only would allow', () => {
+    expect(engineOf(rules, [crm, destination('wild', ['w.test']), unused]).couldAllow('unused.example')).toBeUndefined()
+  })
+})

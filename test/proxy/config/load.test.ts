@@ -189,7 +189,7 @@ describe('a wrong value', () => {
       'a map for a word',
       'accept: http-proxy',
       'accept: {a: b}',
-      '{ › listen[0].accept: a map stands here; expected one of `http-proxy`, `https-proxy`',
+      '{ › listen[0].accept: a map stands here; expected one of `http-proxy`, `https-proxy`, `redirected`',
     ],
     [
       'an expression',

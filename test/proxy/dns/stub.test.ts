@@ -1,0 +1,165 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Answerer, type DnsResult, mostUnderWay } from '../../../proxy/dns/answer.ts'
+import { Pins, pinned } from '../../../proxy/dns/pins.ts'
+import { DnsStub } from '../../../proxy/dns/stub.ts'
+import { mostNewNames, NewNames } from '../../../proxy/dns/tunnels.ts'
+import { addressBytes } from '../../../proxy/identify/kernel/tcp-ends.ts'
+import { Refusal } from '../../../proxy/refusal.ts'
+import { answerIn, query } from './queries.ts'
+
+const hosts: Record<string, readonly string[]> = {
+  'api.example': ['203.0.113.7', '2001:db8::7'],
+  'old.example': ['203.0.113.8'],
+}
+let now: number
+let pins: Pins
+let results: DnsResult[]
+let asked: string[]
+/** Held back resolutions. */
+let held: Promise<void>
+let stub: DnsStub
+
+beforeEach(async () => {
+  now = 1_000_000
+  pins = new Pins(() => now)
+  results = []
+  asked = []
+  held = Promise.resolve()
+  const answerer = new Answerer({
+    allowed(host) {
+      if (host in hosts || host === 'gone.example' || host === 'broken.example') return { below: undefined }
+      return host.endsWith('.wild.example') ? { below: 'wild.example' } : undefined
+    },
+    async resolve(host) {
+      asked.push(host)
+      await held
+      if (host === 'gone.example') throw new Refusal('upstream_unresolved', { detail: 'gone.example: ENOTFOUND' })
+      if (host === 'broken.example') throw new Refusal('upstream_unresolved', { detail: 'broken.example: EAI_AGAIN' })
+      return hosts[host] ?? ['203.0.113.99']
+    },
+    pins,
+    newNames: new NewNames(() => now),
+  })
+  const onResult = (result: DnsResult) => results.push(result)
+  stub = await DnsStub.open({ kind: 'tcp', host: '127.0.0.1', port: 0 }, { answerer, addressBytes, onResult })
+})
+afterEach(async () => stub?.close())
+
+async function ask(name: string, type = 1): Promise<ReturnType<typeof answerIn>> {
+  const socket = createSocket('udp4')
+  socket.send(query(name, type), stub.port, '127.0.0.1')
+  const [answer] = (await once(socket, 'message')) as [Buffer]
+  socket.close()
+  return answerIn(answer)
+}
+
+describe('a name', () => {
+  it.each([
+    'evil.example',
+    'example',
+    'api.example.evil.example',
+    'localhost',
+    '7.113.0.203.in-addr.arpa',
+    'xn--',
+    '-a.b',
+  ])('%s that no rule could allow does not exist, and nobody is asked', async (name) => {
+    expect(await ask(name)).toMatchObject({ code: 3, addresses: [] })
+    expect(asked).toEqual([])
+    expect(results).toEqual(['not_allowed'])
+  })
+
+  it.each([16, 10, 255, 5, 15, 33, 65, 64])('that is allowed has nothing of type %i', async (type) => {
+    expect(await ask('api.example', type)).toMatchObject({ code: 0, addresses: [] })
+    expect(asked).toEqual([])
+  })
+
+  it('that is allowed has its addresses, by family, and they are remembered', async () => {
+    expect(await ask('API.example', 1)).toMatchObject({ name: 'API.example', addresses: ['203.0.113.7'] })
+    expect(await ask('api.example', 28)).toMatchObject({ addresses: ['2001:db8::7'] })
+    expect(await ask('old.example', 28)).toMatchObject({ code: 0, addresses: [] })
+    expect(pins.namesOf('203.0.113.7')).toEqual(['api.example'])
+    expect(pins.namesOf('2001:db8::7')).toEqual(['api.example'])
+    now += pinned
+    expect(pins.namesOf('203.0.113.7')).toEqual([])
+  })
+
+  it('that does not exist, or whose servers fail, is told so', async () => {
+    expect(await ask('gone.example')).toMatchObject({ code: 3 })
+    expect(await ask('broken.example')).toMatchObject({ code: 2 })
+  })
+})
+
+describe('a tunnel', () => {
+  it.each(['www', 'eu-west-1.objects', 'my-department-of-internal-affairs'])(
+    'is not what %s says below a suffix',
+    async (prefix) => {
+      expect(await ask(`${prefix}.wild.example`)).toMatchObject({ code: 0, addresses: ['203.0.113.99'] })
+    },
+  )
+
+  it.each([
+    'kz3dqmjxgeydcmbrgi4tqnzwgu2dgmrr',
+    '4a6f686e20446f6520313233342d353637382d39303132',
+    'a.b.c.d.e',
+    `${'ab.'.repeat(3)}${'hello'.repeat(12)}`,
+  ])('is what %s looks like', async (prefix) => {
+    expect(await ask(`${prefix}.wild.example`)).toMatchObject({ code: 3 })
+    expect(results).toEqual(['tunnel'])
+    expect(asked).toEqual([])
+  })
+
+  it('of many short names runs dry, and names asked for before still work', async () => {
+    for (let at = 0; at < mostNewNames; at += 1) expect((await ask(`n${at}.wild.example`)).code).toBe(0)
+    expect((await ask('one-more.wild.example')).code).toBe(3)
+    expect((await ask('n0.wild.example')).code).toBe(0)
+    now += 60_000
+    expect((await ask('one-more.wild.example')).code).toBe(0)
+  })
+})
+
+describe('the stub', () => {
+  it('answers over a stream, several queries one after the other, in pieces', async () => {
+    const socket = connect(stub.port, '127.0.0.1')
+    const framed = (bytes: Buffer) => Buffer.concat([Buffer.of(bytes.length >> 8, bytes.length & 255), bytes])
+    const both = Buffer.concat([framed(query('api.example', 1)), framed(query('evil.example', 1))])
+    socket.write(both.subarray(0, 5))
+    socket.end(both.subarray(5))
+    let got = Buffer.alloc(0)
+    for await (const chunk of socket) got = Buffer.concat([got, chunk])
+    const first = got.readUInt16BE(0)
+    expect(answerIn(got.subarray(2, 2 + first))).toMatchObject({ addresses: ['203.0.113.7'] })
+    expect(answerIn(got.subarray(4 + first))).toMatchObject({ code: 3 })
+  })
+
+  it('closes a stream that announces more than a query can be', async () => {
+    const socket = connect(stub.port, '127.0.0.1')
+    socket.resume().write(Buffer.of(0xff, 0xff))
+    await once(socket, 'close')
+  })
+
+  it('says what is malformed, and nothing to a response', async () => {
+    const socket = createSocket('udp4')
+    socket.send(query('api.example', 1, { flags: 0x8180 }), stub.port, '127.0.0.1')
+    socket.send(query('api.example', 1, { questions: 3 }), stub.port, '127.0.0.1')
+    const [answer] = (await once(socket, 'message')) as [Buffer]
+    socket.close()
+    expect(answerIn(Buffer.concat([answer, Buffer.alloc(5)])).code).toBe(1)
+    expect(results).toEqual(['malformed', 'malformed'])
+  })
+
+  it('asks for so many names at once and no more', async () => {
+    let release: () => void = () => {}
+    held = new Promise((resolve) => {
+      release = resolve
+    })
+    const all = Promise.all(Array.from({ length: mostUnderWay + 1 }, () => ask('api.example')))
+    const socket = createSocket('udp4')
+    while (!results.includes('overloaded')) await new Promise((resolve) => setImmediate(resolve))
+    socket.close()
+    release()
+    expect((await all).filter(({ code }) => code === 2)).toHaveLength(1)
+  })
+})
