@@ -1,6 +1,7 @@
 // The table of holes is whole, and each leads to a test that exists.
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { mutations } from './mutations.ts'
 import { holes } from './table.ts'
 
 const read = (file: string) => readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8')
@@ -28,4 +29,18 @@ describe('the table of holes', () => {
   )('$name carries its number', ({ number, name }) => {
     expect(name.startsWith(`H${number}: `)).toBe(true)
   })
+})
+
+describe('the changes that open holes', () => {
+  it('are there for each hole', () => {
+    const opened = new Set(mutations.map(({ hole }) => hole))
+    expect(holes.map(({ number }) => number).filter((number) => !opened.has(number))).toEqual([])
+  })
+
+  it.each(mutations.flatMap(({ patches }) => patches))(
+    'find in $file what they take out, once: $text',
+    ({ file, text }) => {
+      expect(readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8').split(text)).toHaveLength(2)
+    },
+  )
 })

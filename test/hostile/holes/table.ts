@@ -189,9 +189,6 @@ export const holes: readonly Hole[] = [
   {
     number: 25,
     wrong: 'A large body leaves before the credential is in place',
-    tests: [
-      here('trail', 'H25: a large body leaves before the credential is in place'),
-      { file: 'path/large-bodies.test.ts', name: 'a body of 1 GB with the credential looked for in it' },
-    ],
+    tests: [here('trail', 'H25: a large body leaves before the credential is in place')],
   },
 ]
