@@ -156,7 +156,7 @@ describe('postern logs --chain', () => {
                 {
                   id: reader,
                   stops: [{ reason: 'reads too much' }],
-                  requests: [{ result: 'revoked, cut off under way' }],
+                  requests: [{ result: 'revoked, cut off under way' }, { result: 'chain_revoked' }],
                 },
               ],
             },
