@@ -68,6 +68,16 @@ describe('the agent’s door', () => {
     })
   })
 
+  it('is there by HTTPS too, with a certificate of our authority, and at no other port', async () => {
+    await using inside = await client()
+    expect((await inside.tunnel('postern.internal:443')).status).toBe(200)
+    await inside.secure({ ca: gate.gate.caPem, servername: 'postern.internal' })
+    const answer = await inside.request(['GET /v1/whoami HTTP/1.1', 'Host: postern.internal'], '')
+    expect(JSON.parse(answer.text)).toMatchObject({ caller: { id: agentId } })
+    await using elsewhere = await client()
+    expect(reasonIn(await elsewhere.tunnel('postern.internal:8443'))).toBe('no_rule')
+  })
+
   it('explains reasons, and says what it has not', async () => {
     expect(JSON.parse((await call(`${door}/reasons/no_rule`)).text)).toMatchObject({ reason: 'no_rule', status: 403 })
     expect((await call(`${door}/reasons/toString`)).status).toBe(404)
