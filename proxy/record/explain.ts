@@ -197,7 +197,7 @@ const whose = {
   identify: 'telling who calls',
   authorize: 'asking the policy',
   obtain: 'getting the credential',
-  inject: 'writing it',
+  inject: 'putting the credential in',
   forward: 'waiting for the upstream',
   redact: 'looking at the head of the answer',
   body: 'passing the body on',
@@ -212,7 +212,8 @@ function time({ ms }: AuditRecord): string | undefined {
   const total = spanOfTime(ms.total)
   if (parts.length === 0) return `${total} in all.`
   const longest = parts.reduce((most, part) => (part.spent > most.spent ? part : most))
-  return `${total} in all, most of it ${whose[longest.stage]}: ${parts.map(({ stage, spent }) => `${stage} ${spanOfTime(spent)}`).join(', ')}.`
+  const most = longest.spent > ms.total / 2 ? `, most of it ${whose[longest.stage]}` : ''
+  return `${total} in all${most}: ${parts.map(({ stage, spent }) => `${stage} ${spanOfTime(spent)}`).join(', ')}.`
 }
 
 function next({ kind, refusal, outcome, response }: AuditRecord): string | undefined {
@@ -228,7 +229,8 @@ function list(items: readonly string[]): string {
 }
 
 function sentence(text: string): string {
-  const capital = text.charAt(0).toUpperCase() + text.slice(1)
+  // A name of a host or a field stays as it is.
+  const capital = /^[a-z]+(?:[ ,;]|: |$)/.test(text) ? text.charAt(0).toUpperCase() + text.slice(1) : text
   return /[.!?…]$/.test(capital) ? capital : `${capital}.`
 }
 

@@ -29,6 +29,20 @@ Next       Ask whoever runs this agent for a rule that allows it; quote the requ
   )
 })
 
+test('a host keeps its spelling at the beginning of a sentence', () => {
+  const refusal = new Refusal('blocked_address', {
+    detail: 'weather.example resolves to 169.254.169.254 (cloud metadata)',
+  })
+  expect(story(recordOf(anOutcome({ refusal }), context))).toContain(
+    'Why        weather.example resolves to 169.254.169.254 (cloud metadata).',
+  )
+})
+
+test('what took most of the time is told only where one stage did', () => {
+  const evenly = anOutcome({ spent: { identify: 3, authorize: 4, obtain: 3, forward: 4 } })
+  expect(story(recordOf(evenly, context))).toMatch(/Time {7}\S+ ms in all: identify/)
+})
+
 test('an allowed request: credential, how it was written, what was found, where the time went', () => {
   const lease = {
     credential: 'crm-token',
