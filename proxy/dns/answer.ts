@@ -32,7 +32,8 @@ const nothing = (result: DnsResult, code: number): DnsAnswer => ({ result, code,
 
 export class Answerer {
   readonly #sources: DnsSources
-  #underWay = 0
+  /** A client asks for both families at once; one resolution serves both. */
+  readonly #underWay = new Map<string, Promise<readonly string[]>>()
 
   constructor(sources: DnsSources) {
     this.#sources = sources
@@ -40,7 +41,7 @@ export class Answerer {
 
   /** Never rejects. */
   async answer(query: DnsQuery): Promise<DnsAnswer> {
-    const { allowed, resolve, pins, newNames } = this.#sources
+    const { allowed, pins, newNames } = this.#sources
     if (query.class !== classes.IN) return nothing('not_allowed', codes.refused)
     const host = hostIn(query.name)
     const named = host === undefined ? undefined : allowed(host)
@@ -51,19 +52,26 @@ export class Answerer {
       return nothing('tunnel', codes.noSuchName)
     // TXT, NULL and the like carry what somebody writes; HTTPS and SVCB would name keys and addresses that are not ours.
     if (query.type !== types.A && query.type !== types.AAAA) return nothing('empty', codes.ok)
-    if (this.#underWay >= mostUnderWay) return nothing('overloaded', codes.failed)
-    this.#underWay += 1
+    const resolving = this.#resolving(host)
+    if (resolving === undefined) return nothing('overloaded', codes.failed)
     try {
-      const all = await resolve(host)
+      const all = await resolving
       const addresses = all.filter((address) => isIPv4(address) === (query.type === types.A))
       pins.give(host, addresses)
       return { result: addresses.length === 0 ? 'empty' : 'answered', code: codes.ok, addresses }
     } catch (error) {
       const unknown = error instanceof Refusal && /ENOTFOUND/.test(error.detail ?? '')
       return nothing('failed', unknown ? codes.noSuchName : codes.failed)
-    } finally {
-      this.#underWay -= 1
     }
+  }
+
+  /** Undefined when too many others are under way. */
+  #resolving(host: string): Promise<readonly string[]> | undefined {
+    const known = this.#underWay.get(host)
+    if (known !== undefined || this.#underWay.size >= mostUnderWay) return known
+    const resolving = this.#sources.resolve(host).finally(() => this.#underWay.delete(host))
+    this.#underWay.set(host, resolving)
+    return resolving
   }
 }
 

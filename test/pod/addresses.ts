@@ -6,6 +6,7 @@ export const addresses = {
   gateway6: 'fd99::1',
   api: '203.0.113.7',
   api6: '2001:db8:1::7',
+  mail: '203.0.113.25',
   evil: '198.51.100.66',
   evil6: '2001:db8:2::66',
   metadata: '169.254.169.254',

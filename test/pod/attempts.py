@@ -49,6 +49,16 @@ def tcp():
     s.sendall(b"\0\0\0\0")
     return "answered " + repr(s.recv(100))
 
+def held():
+    # A connection that was there before: waits for a file, and goes on.
+    import os, time
+    s = socket.create_connection((sys.argv[2], 80), 5)
+    open(sys.argv[3], "w").close()
+    while not os.path.exists(sys.argv[4]):
+        time.sleep(0.02)
+    s.sendall(b"GET /held HTTP/1.0\r\n\r\n")
+    return "answered " + repr(s.recv(100))
+
 def mark():
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     s.setsockopt(socket.SOL_SOCKET, 36, 0x40000000)
@@ -77,6 +87,26 @@ def setuid():
     import os
     os.setuid(1337)
     return "another user"
+
+def dns(over=socket.SOCK_DGRAM):
+    # server, name, type: what a resolver of our own says of it.
+    server, name, kind = sys.argv[2], sys.argv[3], int(sys.argv[4])
+    labels = b"".join(bytes([len(l)]) + l.encode() for l in name.split("."))
+    query = struct.pack("!HHHHHH", 7, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, 1)
+    s = socket.socket(socket.AF_INET6 if ":" in server else socket.AF_INET, over)
+    s.settimeout(5)
+    s.connect((server, 53))
+    if over == socket.SOCK_STREAM:
+        s.sendall(struct.pack("!H", len(query)) + query)
+        answer = s.recv(600)[2:]
+    else:
+        s.send(query)
+        answer = s.recv(600)
+    code, count = answer[3] & 15, struct.unpack("!H", answer[6:8])[0]
+    return "code %d, %d answers" % (code, count)
+
+def dnstcp():
+    return dns(socket.SOCK_STREAM)
 
 try:
     print(globals()[sys.argv[1]]())

@@ -1,4 +1,8 @@
 // What gets out of the pod, and what does not: each attempt with what it got and what reached the outside.
+import { once } from 'node:events'
+import { watch } from 'node:fs'
+import { chmod, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { missing } from '../support/programs.ts'
 import { addresses, users } from './addresses.ts'
@@ -23,7 +27,8 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
   beforeEach(() => void pod.reached())
 
   const curl = (...args: readonly string[]) => pod.agent(['curl', '-sS', '--max-time', '10', ...args])
-  const nothingOutside = () => expect(pod.reached()).toEqual([])
+  /** But the proxy’s own questions for a host that may be reached. */
+  const nothingOutside = () => expect(pod.reached().filter(({ name }) => name !== 'api.example')).toEqual([])
 
   describe('before there are rules', () => {
     it('whatever the agent sends reaches the outside, so that the attempts below mean something', async () => {
@@ -44,6 +49,20 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
   })
 
   describe('while the rules are put there', () => {
+    it('a connection of before is cut off with them', async () => {
+      const [open, go] = ['open', 'go'].map((name) => join(pod.path, 'shared', name)) as [string, string]
+      await writeFile(open, '', { flag: 'wx' }).then(() => chmod(open, 0o666))
+      const made = once(watch(open), 'change')
+      const attempt = pod.attempt('held', evil, open, go)
+      await made
+      expect(await pod.capture('install', '--uid', '1337')).toMatchObject({ code: 0 })
+      await writeFile(go, '')
+      expect(await attempt).toMatch(/^(ECONNRESET|EPERM|ECONNREFUSED|TimeoutError|ETIMEDOUT)$/)
+      expect(pod.reached().filter(({ by }) => by === 'http')).toEqual([])
+      await pod.capture('remove')
+      await Promise.all([rm(open), rm(go)])
+    })
+
     it('an agent may not, and is told what is missing', async () => {
       const { code, errors } = await pod.agent([process.execPath, program, 'capture', 'install', '--uid', '1337'])
       expect(errors).toContain('needs the capability NET_ADMIN')
@@ -59,15 +78,16 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
     })
 
     it('NET_ADMIN alone is enough, and once more changes nothing', async () => {
-      expect(await pod.capture('install', '--uid', '1337', '--no-dns-port')).toMatchObject({ code: 0, errors: '' })
-      const again = await pod.capture('install', '--uid', '1337', '--no-dns-port')
+      expect(await pod.capture('install', '--uid', '1337')).toMatchObject({ code: 0, errors: '' })
+      const again = await pod.capture('install', '--uid', '1337')
       expect(again.out).toContain('in force already')
     })
 
     it('and before the proxy is there, everything of the agent is refused at once', async () => {
       expect(await pod.attempt('tcp', evil, 22)).toBe('ECONNREFUSED')
       expect(await pod.attempt('tcp', evil6, 22)).toBe('ECONNREFUSED')
-      expect((await curl('https://api.example/v1/a')).code).toBe(7)
+      expect((await curl('--resolve', `api.example:443:${api}`, 'https://api.example/v1/a')).code).toBe(7)
+      expect(await pod.attempt('dns', evil, 'api.example', 1)).toBe('ECONNREFUSED')
       nothingOutside()
     })
   })
@@ -126,7 +146,7 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
 
       it('in clear goes by its Host', async () => {
         expect((await curl('http://api.example/open/a')).out).toContain('from outside')
-        expect(pod.reached()).toMatchObject([{ by: 'http', url: '/open/a', reached: api }])
+        expect(pod.reached().filter(({ by }) => by === 'http')).toMatchObject([{ url: '/open/a', reached: api }])
       })
 
       it('in pieces of one byte of its ClientHello is the same', async () => {
@@ -141,9 +161,27 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         expect(out, errors).toContain('from outside')
       })
 
+      it('to a host that is opaque goes by the name for which its address was given out', async () => {
+        const script = `require('net').connect(22, 'mail.example').pipe(process.stdout)`
+        expect((await pod.agent([...node, script])).out).toContain('220 outside')
+        expect(await pod.record(({ destination }) => destination?.name === 'relay')).toMatchObject({
+          kind: 'tunnel',
+          destination: { host: 'mail.example', address: addresses.mail },
+        })
+      })
+
+      it('asks the proxy for names, and the proxy the pod’s resolver', async () => {
+        expect(await pod.attempt('dns', evil, 'www.wild.example', 1)).toBe('code 0, 1 answers')
+        expect(await pod.attempt('dnstcp', evil6, 'api.example', 28)).toBe('code 0, 1 answers')
+        const asked = pod.reached()
+        expect(new Set(asked.map(({ name }) => name))).toEqual(new Set(['www.wild.example', 'api.example']))
+        expect(asked.every(({ reached }) => reached === addresses.gateway)).toBe(true)
+      })
+
       it('to an address and port that are listed as opaque is passed on unseen', async () => {
         expect(await pod.attempt('tcp', api, 2_222)).toContain('220 outside')
-        expect(await pod.record(({ kind }) => kind === 'tunnel')).toMatchObject({
+        expect(await pod.record(({ destination }) => destination?.name === 'mail')).toMatchObject({
+          kind: 'tunnel',
           destination: { name: 'mail', host: api },
         })
       })
@@ -161,7 +199,7 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
       })
 
       it('with a name that no rule allows is refused with an alert, and nothing leaves', async () => {
-        const { errors } = await curl('https://forbidden.example/')
+        const { errors } = await curl('--resolve', `forbidden.example:443:${api}`, 'https://forbidden.example/')
         expect(errors).toContain('alert access denied')
         nothingOutside()
         expect(await pod.record(({ destination }) => destination?.host === 'forbidden.example')).toMatchObject({
@@ -203,8 +241,26 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         ['TCP to port 22', 'tcp', [evil, 22], refusedByProxy],
         ['DNS over TLS', 'tcp', [evil, 853], refusedByProxy],
         ['DNS over TCP to a resolver elsewhere', 'tcp', [evil, 53], refusedByProxy],
-        ['DNS to a resolver elsewhere', 'udp', [evil, 53], 'EPERM'],
-        ['DNS to a resolver elsewhere over IPv6', 'udp', [evil6, 53], 'EPERM'],
+        ['something that is not DNS to port 53', 'udp', [evil, 53], 'sent'],
+        ['something that is not DNS to port 53 over IPv6', 'udp', [evil6, 53], 'sent'],
+        ['DNS of a name that nobody may reach', 'dns', [evil, 'forbidden.example', 1], 'code 3, 0 answers'],
+        ['DNS of it over IPv6', 'dns', [evil6, 'forbidden.example', 28], 'code 3, 0 answers'],
+        ['DNS of it over TCP', 'dnstcp', [evil, 'forbidden.example', 1], 'code 3, 0 answers'],
+        [
+          'DNS of it from the pod’s own resolver',
+          'dns',
+          [addresses.gateway, 'forbidden.example', 1],
+          'code 3, 0 answers',
+        ],
+        ['DNS TXT of an allowed name', 'dns', [evil, 'api.example', 16], 'code 0, 0 answers'],
+        ['DNS NULL of an allowed name', 'dns', [evil, 'www.wild.example', 10], 'code 0, 0 answers'],
+        [
+          'DNS of data in a name',
+          'dns',
+          [evil, 'mzxw6ytboi4dsmjrgi3tonzrgazdgnbv.wild.example', 1],
+          'code 3, 0 answers',
+        ],
+        ['DNS of data in labels', 'dns', [evil, 'se.cr.et.va.lue.wild.example', 1], 'code 3, 0 answers'],
         ['QUIC', 'udp', [evil, 443], 'EPERM'],
         ['QUIC over IPv6', 'udp', [evil6, 443], 'EPERM'],
         ['UDP to any port', 'udp', [evil, 9_999], 'EPERM'],
@@ -239,6 +295,17 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         expect((await curl(`http://${metadata}/latest/meta-data/`)).code).toBe(7)
         expect((await curl('--resolve', `api.example:80:${metadata}`, 'http://api.example/open/a')).code).toBe(7)
         nothingOutside()
+      })
+
+      it('by a name that resolves to the metadata address fails', async () => {
+        expect((await curl('http://rebound.wild.example/latest/')).code).toBe(7)
+        const { out } = await curl(
+          '--resolve',
+          `rebound.wild.example:80:${evil}`,
+          'http://rebound.wild.example/latest/',
+        )
+        expect(JSON.parse(out)).toMatchObject({ reason: 'blocked_address' })
+        expect(pod.reached().filter(({ by }) => by !== 'dns')).toEqual([])
       })
 
       it('to take the rules away fails', async () => {
@@ -298,7 +365,7 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
     it('rules that somebody altered are found, and put right by installing them again', async () => {
       pod.privileged(['nft', 'insert', 'rule', 'inet', 'postern', 'others', 'accept'])
       expect((await pod.capture('verify')).code).toBe(1)
-      expect((await pod.capture('install', '--uid', '1337', '--no-dns-port')).code).toBe(0)
+      expect((await pod.capture('install', '--uid', '1337')).code).toBe(0)
       expect((await pod.capture('verify')).code).toBe(0)
     })
   })

@@ -53,7 +53,7 @@ export async function namespaces(): Promise<Namespaces> {
   sh(
     outside,
     `ip link set lo up; ip addr add ${gateway}/24 dev cable; ip -6 addr add ${gateway6}/64 dev cable nodad; ip link set cable up
-    for each in ${addresses.api} ${addresses.evil} ${addresses.metadata}; do ip addr add $each/32 dev lo; done
+    for each in ${addresses.api} ${addresses.mail} ${addresses.evil} ${addresses.metadata}; do ip addr add $each/32 dev lo; done
     for each in ${addresses.api6} ${addresses.evil6} ${addresses.metadata6}; do ip -6 addr add $each/128 dev lo nodad; done`,
   )
   sh(

@@ -3,6 +3,8 @@ import { createSocket } from 'node:dgram'
 import { createServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { createServer as createTcpServer } from 'node:net'
+import { readDnsQuery, writeDnsAnswer } from '../../proxy/dns/message.ts'
+import { addressBytes } from '../../proxy/identify/kernel/tcp-ends.ts'
 import { addresses } from './addresses.ts'
 
 const [, , certificate = ''] = process.argv
@@ -16,6 +18,7 @@ const listening = (server: { once(event: 'listening', told: () => void): unknown
 for (const host of [
   addresses.api,
   addresses.api6,
+  addresses.mail,
   addresses.evil,
   addresses.evil6,
   addresses.metadata,
@@ -55,5 +58,25 @@ for (const host of [
     }).listen(53, host),
   )
 }
+/** The resolver that the pod is given. */
+const zone: Readonly<Record<string, readonly string[]>> = {
+  'api.example': [addresses.api, addresses.api6],
+  'mail.example': [addresses.mail],
+  'rebound.wild.example': [addresses.metadata],
+  'www.wild.example': [addresses.api],
+}
+const resolver = createSocket('udp4')
+resolver.on('message', (message, { address, port }) => {
+  const reading = readDnsQuery(message)
+  if (reading.state !== 'query') return
+  const { name, type } = reading.query
+  say({ reached: addresses.gateway, by: 'dns', name })
+  const length = type === 1 ? 4 : 16
+  const found = (zone[name] ?? []).flatMap((each) => addressBytes(each) ?? []).filter((each) => each.length === length)
+  resolver.send(writeDnsAnswer(reading.query, name in zone ? 0 : 3, found, 60), port, address)
+})
+resolver.bind(53, addresses.gateway)
+listening(resolver)
+
 await Promise.all(open)
 say({ ready: true })

@@ -22,7 +22,9 @@ export const canary = 'canary-pod-51c09e7a'
 /** Something that reached the outside. */
 export interface Reached {
   readonly reached: string
-  readonly by: 'http' | 'tcp' | 'udp'
+  readonly by: 'http' | 'tcp' | 'udp' | 'dns'
+  /** What was asked of the resolver. */
+  readonly name?: string
   readonly port?: number
   readonly from?: string
   readonly url?: string
@@ -62,7 +64,7 @@ export class SimulatedPod {
     await chmod(place.path, 0o711)
     await mkdir(join(place.path, 'shared'), { mode: 0o755 })
     run(['chown', `${users.proxy}:${users.proxy}`, join(place.path, 'shared')])
-    await writeFile(join(place.path, 'hosts'), hosts, { mode: 0o644 })
+    await writeFile(join(place.path, 'hosts'), '127.0.0.1 localhost\n', { mode: 0o644 })
     await writeFile(join(place.path, 'resolv.conf'), `nameserver ${addresses.gateway}\n`, { mode: 0o644 })
     const certificate = JSON.stringify(makeServerCertificate(authority, ['api.example', 'forbidden.example']))
     const [file = '', ...argv] = [
@@ -101,9 +103,10 @@ export class SimulatedPod {
   }
 
   async startProxy(): Promise<void> {
-    const [file = '', ...argv] = [...this.#spaces.inPod, ...as(users.proxy), process.execPath, program]
     const { path } = this.#place
-    const child = spawn(file, [...argv, 'run', '-c', 'postern.yaml'], {
+    const command = [process.execPath, program, 'run', '-c', 'postern.yaml']
+    const [file = '', ...argv] = [...this.#spaces.inPod, ...this.#withFiles(users.proxy, command)]
+    const child = spawn(file, argv, {
       cwd: path,
       env: { PATH: process.env.PATH ?? '', HOME: path, API_KEY: canary },
     })
@@ -120,9 +123,16 @@ export class SimulatedPod {
 
   /** Runs a command in the agent's container: its user, no capability, the pod's files, no proxy variable but trust. */
   agent(command: readonly string[], uid: number = users.agent): Promise<Ran> {
+    return this.#run(this.#withFiles(uid, command))
+  }
+
+  /** A command in a container of the pod: a user without any capability and with no way to get one, and the pod's own hosts and resolver. */
+  #withFiles(uid: number, command: readonly string[]): string[] {
     const { path } = this.#place
     const files = `mount --bind ${path}/hosts /etc/hosts; mount --bind ${path}/resolv.conf /etc/resolv.conf; exec "$@"`
-    return this.#run(['unshare', '-m', 'sh', '-ec', files, 'sh', ...as(uid), ...command])
+    const user = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups']
+    const nothing = ['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all']
+    return ['unshare', '-m', 'sh', '-ec', files, 'sh', ...user, ...nothing, ...command]
   }
 
   /** One of the attempts in Python: what it got. */
@@ -183,18 +193,6 @@ export class SimulatedPod {
   }
 }
 
-/** A user without any capability, and with no way to get one. */
-function as(uid: number): string[] {
-  return [
-    ...['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'],
-    ...['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all'],
-  ]
-}
-
-const hosts = `127.0.0.1 localhost
-${addresses.api} api.example forbidden.example mail.example
-`
-
 const configuration = `version: 1
 trustDomain: acme.example
 listen:
@@ -203,12 +201,13 @@ listen:
   - { name: pod6, address: "[::1]:15001", accept: redirected, callers: [kernel], uids: *who }
 trust: { directory: ./shared }
 records: { to: ./records.jsonl }
-resolve:
-  api.example: [${addresses.api}, "${addresses.api6}"]
+dns: { listen: ["127.0.0.1:15053", "[::1]:15053"] }
 destinations:
   api: { hosts: [api.example], addresses: [203.0.113.0/24, "2001:db8::/32"], ca: [ca.pem] }
   plain: { hosts: [api.example], protocol: http, addresses: [203.0.113.0/24, "2001:db8::/32"] }
   mail: { hosts: [${addresses.api}], protocol: opaque, ports: [2222], addresses: [203.0.113.0/24] }
+  relay: { hosts: [mail.example], protocol: opaque, ports: [22], addresses: [203.0.113.0/24] }
+  wild: { hosts: ["*.wild.example"], protocol: http, addresses: [203.0.113.0/24] }
 credentials:
   key: { kind: env, variable: API_KEY, for: [api] }
 rules:
@@ -218,5 +217,7 @@ rules:
   - name: agent-reads-in-clear
     allow: { agents: [spiffe://acme.example/agent], to: [plain], methods: [GET], paths: [/open/**] }
   - name: agent-speaks-an-old-protocol
-    allow: { agents: [spiffe://acme.example/agent], to: [mail] }
+    allow: { agents: [spiffe://acme.example/agent], to: [mail, relay] }
+  - name: agent-roams
+    allow: { agents: [spiffe://acme.example/agent], to: [wild], methods: [GET], paths: [/**] }
 `

@@ -30,7 +30,8 @@ beforeEach(async () => {
   held = Promise.resolve()
   const answerer = new Answerer({
     allowed(host) {
-      if (host in hosts || host === 'gone.example' || host === 'broken.example') return { below: undefined }
+      if (host in hosts || host.startsWith('host-') || host === 'gone.example' || host === 'broken.example')
+        return { below: undefined }
       return host.endsWith('.wild.example') ? { below: 'wild.example' } : undefined
     },
     async resolve(host) {
@@ -150,15 +151,25 @@ describe('the stub', () => {
     expect(results).toEqual(['malformed', 'malformed'])
   })
 
+  it('asks once for both families of a name', async () => {
+    let release: () => void = () => {}
+    held = new Promise((resolve) => {
+      release = resolve
+    })
+    const both = Promise.all([ask('api.example', 1), ask('api.example', 28), ask('api.example', 65)])
+    while (!results.includes('empty')) await new Promise((resolve) => setImmediate(resolve))
+    release()
+    expect((await both).map(({ addresses }) => addresses)).toEqual([['203.0.113.7'], ['2001:db8::7'], []])
+    expect(asked).toEqual(['api.example'])
+  })
+
   it('asks for so many names at once and no more', async () => {
     let release: () => void = () => {}
     held = new Promise((resolve) => {
       release = resolve
     })
-    const all = Promise.all(Array.from({ length: mostUnderWay + 1 }, () => ask('api.example')))
-    const socket = createSocket('udp4')
+    const all = Promise.all(Array.from({ length: mostUnderWay + 1 }, (_, at) => ask(`host-${at}.example`)))
     while (!results.includes('overloaded')) await new Promise((resolve) => setImmediate(resolve))
-    socket.close()
     release()
     expect((await all).filter(({ code }) => code === 2)).toHaveLength(1)
   })
