@@ -3,6 +3,7 @@ import { Agent, type Dispatcher, errors } from 'undici'
 import type { Answer, Authorized, Destination, Injected, Signal } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import { AnswerHandler, emptyBody, type Settle } from './answer.ts'
+import { bindsConnection } from './bound-connection.ts'
 import { Connector, type IsOwn } from './connector.ts'
 import type { Forwarder } from './forwarder.ts'
 import { endWhenIdle } from './idle.ts'
@@ -119,6 +120,8 @@ function dispatch({ agent, connector, addresses }: Pool, exchange: Injected, sig
     upgrade: upgrade ?? null,
   }
   const findings = () => mismatch(connection, target, connector.resolved(target.host))
+  // Set only then: undici makes decisions of its own where nothing is said.
+  if (bindsConnection(outgoing.headers)) options.reset = true
   agent.dispatch(options, new AnswerHandler(settle, signal, () => addresses.get(origin), findings))
 }
 

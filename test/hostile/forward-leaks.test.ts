@@ -134,6 +134,33 @@ describe('connections to upstreams', () => {
     )
   })
 
+  it.each(['Negotiate', 'NTLM', 'negotiate'])(
+    'that were authenticated as a whole, by %s, serve nobody else',
+    async (scheme) => {
+      const known = new WeakMap<object, string>()
+      const server = await httpsUpstream(['bound.example'], ({ socket, headers }, response) => {
+        if (headers.authorization !== undefined) known.set(socket, headers.authorization)
+        response.end(known.get(socket) ?? 'nobody')
+      })
+      await using other = await openGate(
+        `${agentsListener}resolve: { bound.example: [127.0.0.1] }
+destinations:
+  bound: { hosts: [bound.example], ports: [${server.port}], addresses: [127.0.0.0/8], ca: [ca.pem] }
+rules:
+  - { name: bound, allow: { agents: [${agentId}], to: bound }, inject: agent }
+`,
+        { files: { 'ca.pem': server.ca } },
+      )
+      const ask = async (...fields: string[]) => {
+        await using client = await through({ port: other.port(), ca: other.gate.caPem }, 'bound.example', server.port)
+        return (await client.request(['GET / HTTP/1.1', `Host: bound.example:${server.port}`, ...fields])).text
+      }
+      expect(await ask(`Authorization: ${scheme} YWRh`)).toBe(`${scheme} YWRh`)
+      expect(await ask()).toBe('nobody')
+      await server.close()
+    },
+  )
+
   it('one agent connection, which is for one place, carries no request to another', async () => {
     await using client = await open('one.example')
     const answer = await client.request(['GET / HTTP/1.1', `Host: two.example:${upstream.port}`])

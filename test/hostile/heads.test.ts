@@ -95,6 +95,12 @@ describe('a request inside a tunnel', () => {
       ['400', 'bad_request'],
     ],
     ['of HTTP/2', () => 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', ['400', 'bad_request']],
+    ['of RTSP', () => head('DESCRIBE /a RTSP/1.0'), ['400', 'bad_request']],
+    [
+      'with an Upgrade and a body',
+      () => head('POST /a HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket', 'Content-Length: 5'),
+      ['400', 'bad_request'],
+    ],
     ['of a protocol of its own', () => head('GET /a HTTQ/1.1'), ['400', 'bad_request']],
   ])('%s is refused by name, and nothing after it is read', async (_what, bytes, expected) => {
     await using client = await world.open()
@@ -168,6 +174,15 @@ describe('a request inside a tunnel', () => {
       client.send('x')
       expect(client.socket.destroyed).toBe(true)
     }, 5_000)
+  })
+
+  it('to change the protocol, with bytes behind it that nobody reads, is recorded when it is declined', async () => {
+    await using client = await world.open()
+    client.send(head('GET /declined HTTP/1.1', 'Connection: Upgrade', 'Upgrade: websocket') + smuggled())
+    const { said, ids } = await answersOn(client)
+    expect(said).toEqual(['200'])
+    expect(await world.gate.record(ids[0])).toMatchObject({ response: { status: 200, ended: 'complete' } })
+    expect(seen).toEqual(['GET /declined '])
   })
 
   it('that hides another one in its body stays one', async () => {
