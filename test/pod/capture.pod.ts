@@ -170,6 +170,14 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         })
       })
 
+      it('reaches the proxy itself by its reserved name', async () => {
+        const { out, errors } = await curl('https://postern.internal/v1/nothing')
+        expect(JSON.parse(out), errors).toMatchObject({
+          status: 404,
+          title: expect.stringContaining('There is nothing here'),
+        })
+      })
+
       it('asks the proxy for names, and the proxy the pod’s resolver', async () => {
         expect(await pod.attempt('dns', evil, 'www.wild.example', 1)).toBe('code 0, 1 answers')
         expect(await pod.attempt('dnstcp', evil6, 'api.example', 28)).toBe('code 0, 1 answers')

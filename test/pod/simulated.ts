@@ -96,8 +96,12 @@ export class SimulatedPod {
 
   /** `postern capture …` as the init container of the pod runs it: root with NET_ADMIN alone. */
   capture(...args: readonly string[]): Promise<Ran> {
+    return this.captureWith('net_admin', ...args)
+  }
+
+  captureWith(capabilities: string, ...args: readonly string[]): Promise<Ran> {
     return this.#run([
-      ...['setpriv', '--bounding-set=-all,+net_admin', '--inh-caps=-all', process.execPath, program, 'capture'],
+      ...['setpriv', `--bounding-set=-all,+${capabilities}`, '--inh-caps=-all', process.execPath, program, 'capture'],
       ...args,
     ])
   }
