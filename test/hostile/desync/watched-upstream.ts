@@ -17,7 +17,8 @@ export interface Watched {
 /** Answers each request on a connection with `seen`. */
 export function watch(socket: Socket): Watched {
   const watched: Watched = { bytes: '', heads: [], bodies: [], errors: [] }
-  const server = createServer((request, response) => {
+  // Longer than the proxy keeps them, so that none is closed under a request, which would be sent again.
+  const server = createServer({ keepAliveTimeout: 60_000 }, (request, response) => {
     watched.heads.push(`${request.method} ${request.url}`)
     void wholeBody(request).then((body) => {
       if (body === undefined) return
