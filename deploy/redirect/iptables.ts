@@ -10,7 +10,8 @@ type Table = 'filter' | 'nat'
 
 /** The guard first, so that nothing passes while the rest is still to come. */
 const tables = ['filter', 'nat'] as const
-const chains = { nat: ['POSTERN_TURN'], filter: ['POSTERN_GUARD', 'POSTERN_OTHERS'] } as const
+const chains = { nat: ['POSTERN_TURN'], filter: ['POSTERN_GUARD', 'POSTERN_OTHERS', 'POSTERN_INSIDE'] } as const
+const isJump = (line: string) => /^-A (OUTPUT|FORWARD) /.test(line)
 
 /** Our rules of one family in the form that iptables-save prints, table by table. */
 export function iptablesRules(plan: Plan, family: Family): Readonly<Record<Table, readonly string[]>> {
@@ -39,6 +40,7 @@ export function iptablesRules(plan: Plan, family: Family): Readonly<Record<Table
       turn(`-p tcp ${counted('captured')} -j REDIRECT --to-ports ${port}`),
     ],
     filter: [
+      `-A FORWARD ${comment} -j POSTERN_INSIDE`,
       `-A OUTPUT ${comment} -j POSTERN_GUARD`,
       guard(`-m owner --uid-owner ${uid} -j CONNMARK --set-xmark ${mark}`),
       guard(`-m owner --uid-owner ${uid} -j ACCEPT`),
@@ -60,6 +62,7 @@ export function iptablesRules(plan: Plan, family: Family): Readonly<Record<Table
       others(`-p udp ${counted('past_udp')} -j ${admin}`),
       others(`-p ${family === 4 ? 'icmp' : 'ipv6-icmp'} ${counted('ping')} -j DROP`),
       others(`${counted('protocols')} -j DROP`),
+      `-A POSTERN_INSIDE ${counted('forwarded')} -j DROP`,
     ],
   }
 }
@@ -68,12 +71,12 @@ export function iptablesRules(plan: Plan, family: Family): Readonly<Record<Table
 function restoreText(rules: Readonly<Record<Table, readonly string[]>>, present: Snapshot | undefined): string {
   return tables
     .map((table) => {
-      const jumps = (present?.[table] ?? []).filter((line) => line.startsWith('-A OUTPUT '))
+      const jumps = (present?.[table] ?? []).filter(isJump)
       return [
         `*${table}`,
         ...chains[table].map((chain) => `:${chain} - [0:0]`),
         ...jumps.map((line) => line.replace('-A', '-D')),
-        ...rules[table].map((line) => line.replace(/^-A OUTPUT /, '-I OUTPUT 1 ')),
+        ...rules[table].map((line) => line.replace(/^-A (OUTPUT|FORWARD) /, '-I $1 1 ')),
         'COMMIT\n',
       ].join('\n')
     })
@@ -94,7 +97,7 @@ export function iptablesBackend(programs: Programs, variant: '' | '-nft' | '-leg
 
   function saved(family: Family, table: Table): string[] {
     const text = programs.run(program(family, '-save'), ['-t', table]) ?? ''
-    return text.split('\n').filter((line) => /^-A (POSTERN_|OUTPUT .*-j POSTERN_)/.test(line))
+    return text.split('\n').filter((line) => /^-A (POSTERN_|(OUTPUT|FORWARD) .*-j POSTERN_)/.test(line))
   }
 
   function restore(family: Family, text: string, ...args: string[]): void {
@@ -103,7 +106,7 @@ export function iptablesBackend(programs: Programs, variant: '' | '-nft' | '-leg
 
   function clear(family: Family, present: Snapshot): void {
     const text = tables.toReversed().map((table) => {
-      const jumps = present[table].filter((line) => line.startsWith('-A OUTPUT '))
+      const jumps = present[table].filter(isJump)
       const all = chains[table]
       const made = all.map((chain) => `:${chain} - [0:0]`)
       const gone = [
@@ -169,6 +172,17 @@ export function iptablesBackend(programs: Programs, variant: '' | '-nft' | '-leg
 
 function listing(family: Family, snapshot: Snapshot | undefined): string {
   return tables
-    .map((table) => `# IPv${family}, ${table}\n${(snapshot?.[table] ?? []).map((line) => `${line}\n`).join('')}`)
+    .map(
+      (table) =>
+        `# IPv${family}, ${table}\n${byChain(snapshot?.[table] ?? [])
+          .map((line) => `${line}\n`)
+          .join('')}`,
+    )
     .join('')
+}
+
+/** Chains come in the order of their names or in that of their making; what counts is the order inside each. */
+function byChain(lines: readonly string[]): readonly string[] {
+  const chainOf = (line: string) => line.split(' ')[1] ?? ''
+  return lines.toSorted((one, other) => Number(chainOf(one) > chainOf(other)) - Number(chainOf(one) < chainOf(other)))
 }

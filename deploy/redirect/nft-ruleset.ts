@@ -12,12 +12,21 @@ export const counters = {
   past_udp: 'other UDP packets',
   ping: 'ICMP packets',
   protocols: 'packets of any other protocol',
+  forwarded: 'packets of namespaces inside this one',
 } as const
 
 export type Counter = keyof typeof counters
 
 /** Those that count attempts to leave past the proxy. */
-export const escapes: readonly Counter[] = ['metadata', 'past_tcp', 'quic', 'past_udp', 'ping', 'protocols']
+export const escapes: readonly Counter[] = [
+  'metadata',
+  'past_tcp',
+  'quic',
+  'past_udp',
+  'ping',
+  'protocols',
+  'forwarded',
+]
 
 export const tableName = 'postern'
 
@@ -67,6 +76,8 @@ export function nftTable(plan: Plan, name = tableName, dormant = false): string 
       'meta l4proto { icmp, ipv6-icmp } counter name ping drop',
       'counter name protocols drop',
     ]),
+    // What a container inside this one sends never comes by the output.
+    block('chain inside', ['type filter hook forward priority 0; policy drop;', 'counter name forwarded drop']),
   ])
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { watch } from 'node:fs'
 import { chmod, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { missing } from '../support/programs.ts'
 import { addresses, users } from './addresses.ts'
@@ -105,6 +106,12 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         ],
         node: [...node, "fetch('https://api.example/v1/node').then((r) => r.text()).then(console.log)"],
       }
+      if (missing('Java', ['java', '-version']) === undefined)
+        calls.java = [
+          'java',
+          fileURLToPath(new URL('../support/Fetch.java', import.meta.url)),
+          'https://api.example/v1/java',
+        ]
       it.each(Object.keys(calls))('by %s gets its credential, and is recorded', async (name) => {
         const { out, errors } = await pod.agent(calls[name] ?? [])
         expect(out, errors + pod.proxyLog).toContain('from outside')
@@ -121,6 +128,19 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
           credential: { name: 'key' },
         })
         expect(record.findings).toBeUndefined()
+      })
+
+      it('by git gets its credential, and is recorded', async () => {
+        // What is there is no repository; the question has come through all the same.
+        await pod.agent(['git', 'ls-remote', 'https://api.example/v1/git'])
+        expect(pod.reached()).toContainEqual(
+          expect.objectContaining({
+            by: 'http',
+            authorization: `Bearer ${canary}`,
+            url: '/v1/git/info/refs?service=git-upload-pack',
+          }),
+        )
+        await pod.record(({ request }) => request?.path === '/v1/git/info/refs')
       })
 
       it('over IPv6 is the same', async () => {
@@ -344,6 +364,21 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         expect(out).toBe('')
         expect(errors).not.toBe('')
         nothingOutside()
+      })
+
+      it('from a container inside the pod fails', async () => {
+        const inside = `unshare -n sh -c '
+            echo $$; ip link set lo up; while ! ip link show inner; do sleep 0.02; done >/dev/null 2>&1
+            ip addr add 10.77.0.2/24 dev inner; ip link set inner up; ip route add default via 10.77.0.1
+            curl -sS --max-time 2 http://${evil}/ 2>&1' > ${pod.path}/inside &
+          while ! [ -s ${pod.path}/inside ]; do sleep 0.02; done
+          sysctl -qw net.ipv4.ip_forward=1
+          ip link add outer type veth peer name inner netns $(head -1 ${pod.path}/inside)
+          ip addr add 10.77.0.1/24 dev outer; ip link set outer up; wait
+          ip link del outer; cat ${pod.path}/inside`
+        expect(pod.privileged(['sh', '-c', inside])).toMatch(/timed out|unreachable/i)
+        nothingOutside()
+        expect(JSON.parse((await pod.capture('status', '--json')).out).counts.forwarded).toBeGreaterThan(0)
       })
 
       it('to have the proxy call itself ends at once', async () => {
