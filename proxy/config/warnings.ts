@@ -11,6 +11,7 @@ export function warningsOf(config: Config, environment: Environment): Mistake[] 
   return [
     ...identityWarnings(config),
     ...listenWarnings(config),
+    ...redirectionWarnings(config),
     ...resolveWarnings(config),
     ...destinationWarnings(config),
     ...credentialWarnings(config, environment),
@@ -39,6 +40,28 @@ function listenWarnings({ listen, identity, federation }: Config): Mistake[] {
     }
     return []
   })
+}
+
+/** The rules turn both families round to the same port, and DNS with them. */
+function redirectionWarnings({ listen, dns }: Config): Mistake[] {
+  const redirected = listen.flatMap(({ accept, address }, index) =>
+    accept === 'redirected' && address.kind === 'tcp' ? [{ ...address, index }] : [],
+  )
+  const other: Readonly<Record<string, readonly [string, string]>> = {
+    '127.0.0.1': ['::1', 'IPv6'],
+    '::1': ['127.0.0.1', 'IPv4'],
+  }
+  const alone = redirected.flatMap(({ host, port, index }): Mistake[] => {
+    const [counterpart, family] = other[host] ?? []
+    const both = redirected.some((each) => each.port === port && (each.host === counterpart || each.host === '::'))
+    if (counterpart === undefined || both) return []
+    const message = `over ${family} everything is refused, since no listener takes ${counterpart} with the same port`
+    return [{ path: ['listen', String(index), 'address'], message }]
+  })
+  const [first] = redirected
+  if (first === undefined || dns !== undefined) return alone
+  const message = 'nothing answers the DNS of these callers; `dns` says where the proxy does'
+  return [...alone, { path: ['listen', String(first.index), 'accept'], message }]
 }
 
 /** What is in the files is not looked at; a name that says PEM is believed. */

@@ -44,6 +44,18 @@ describe('worth a second look', () => {
       'listen.0.callers: run tokens are known only where `postern exec` opens the listener; here they prove nothing',
     ],
     [
+      'one family of two',
+      'identity: { source: embedded }\nlisten:',
+      'identity: { source: embedded }\ndns: { listen: ["127.0.0.1:15053"] }\nlisten:\n  - { name: pod, address: "127.0.0.1:15009", accept: redirected, callers: [kernel], agent: spiffe://acme.example/a }',
+      'listen.0.address: over IPv6 everything is refused, since no listener takes ::1 with the same port',
+    ],
+    [
+      'no DNS for callers whose DNS is turned round',
+      'identity: { source: embedded }\nlisten:',
+      'identity: { source: embedded }\nlisten:\n  - { name: pod, address: "[::]:15001", accept: redirected, callers: [kernel], agent: spiffe://acme.example/a }',
+      'listen.0.accept: nothing answers the DNS of these callers; `dns` says where the proxy does',
+    ],
+    [
       'a name without a destination',
       'destinations:',
       'resolve: { b.example: [127.0.0.1], a.search.example: [127.0.0.1] }\ndestinations:',
