@@ -99,6 +99,5 @@ export const delegationSchema = z.strictObject({
     ),
 })
 
-export type RootSettings = z.output<typeof rootSchema>
 export type DelegationSettings = z.output<typeof delegationSchema>
 export type GrantSettings = DelegationSettings['grants'][number]
