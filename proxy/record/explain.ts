@@ -60,10 +60,15 @@ function headlineColour({ outcome }: AuditRecord) {
   return outcome === 'refused' ? 'red' : outcome === 'allowed' ? 'green' : 'yellow'
 }
 
+function originalOf({ connection }: AuditRecord): string {
+  const original = connection?.original
+  return original === undefined ? '' : `, which had connected to ${original.address} port ${original.port}`
+}
+
 function who(record: AuditRecord): string | undefined {
   const { caller, listener, connection } = record
   if (eventOf(record) !== undefined) return undefined
-  const by = `${listener === undefined ? '' : ` It came in by listener ${listener}`}${connection?.address === undefined ? '' : ` from ${connection.address} port ${connection.port ?? 0}`}`
+  const by = `${listener === undefined ? '' : ` It came in by listener ${listener}`}${connection?.address === undefined ? '' : ` from ${connection.address} port ${connection.port ?? 0}`}${originalOf(record)}`
   if (caller === undefined) return `The caller could not be told.${by === '' ? '' : `${by}.`}`
   const facts = [
     caller.serial === undefined ? '' : `certificate serial ${caller.serial}`,

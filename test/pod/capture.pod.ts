@@ -307,25 +307,25 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         ['a packet socket', 'packet', [], 'EPERM'],
         ['a mark on its packets', 'mark', [], 'EPERM'],
         ['a transparent socket', 'transparent', [], 'EPERM'],
-        ['to become the proxy’s user', 'setuid', [], 'EPERM'],
+        ['becoming the proxy’s user', 'setuid', [], 'EPERM'],
         ['a connection to the proxy itself', 'tcp', ['127.0.0.1', 15_001], refusedByProxy],
         ['a connection to the proxy itself over IPv6', 'tcp', ['::1', 15_001], refusedByProxy],
         ['a connection to the proxy at the pod’s address', 'tcp', [addresses.pod, 15_001], 'ECONNREFUSED'],
       ]
-      it.each(attempts)('by %s fails', async (_what, name, args, got) => {
+      it.each(attempts)('is %s, and fails', async (_what, name, args, got) => {
         const answer = await pod.attempt(name, ...args)
         if (typeof got === 'string') expect(answer).toBe(got)
         else expect(answer).toMatch(got)
         nothingOutside()
       })
 
-      it('at the metadata address by HTTP and by name of an allowed host fails', async () => {
+      it('is the metadata address by HTTP, and by name of an allowed host, and fails', async () => {
         expect((await curl(`http://${metadata}/latest/meta-data/`)).code).toBe(7)
         expect((await curl('--resolve', `api.example:80:${metadata}`, 'http://api.example/open/a')).code).toBe(7)
         nothingOutside()
       })
 
-      it('by a name that resolves to the metadata address fails', async () => {
+      it('is a name that resolves to the metadata address, and fails', async () => {
         expect((await curl('http://rebound.wild.example/latest/')).code).toBe(7)
         const { out } = await curl(
           '--resolve',
@@ -336,7 +336,7 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         expect(pod.reached().filter(({ by }) => by !== 'dns')).toEqual([])
       })
 
-      it('to take the rules away fails', async () => {
+      it('is taking the rules away, and fails', async () => {
         for (const command of [
           ['nft', 'flush', 'ruleset'],
           ['nft', 'delete', 'table', 'inet', 'postern'],
@@ -351,7 +351,7 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         expect((await pod.capture('status')).out).toContain('The rules are in force')
       })
 
-      it('by a namespace of its own leads nowhere', async () => {
+      it('is a namespace of its own, and leads nowhere', async () => {
         const { out, errors } = await pod.agent([
           'unshare',
           '-Urn',
@@ -366,7 +366,7 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         nothingOutside()
       })
 
-      it('from a container inside the pod fails', async () => {
+      it('is made from a container inside the pod, and fails', async () => {
         const inside = `unshare -n sh -c '
             echo $$; ip link set lo up; while ! ip link show inner; do sleep 0.02; done >/dev/null 2>&1
             ip addr add 10.77.0.2/24 dev inner; ip link set inner up; ip route add default via 10.77.0.1
@@ -381,7 +381,7 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         expect(JSON.parse((await pod.capture('status', '--json')).out).counts.forwarded).toBeGreaterThan(0)
       })
 
-      it('to have the proxy call itself ends at once', async () => {
+      it('is having the proxy call itself, and ends at once', async () => {
         const before = (await pod.records()).length
         await pod.attempt('tcp', '127.0.0.1', 15_001)
         const record = await pod.record(({ refusal }) => refusal?.reason === 'self_request')

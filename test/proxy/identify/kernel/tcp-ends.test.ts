@@ -3,7 +3,7 @@ import { SocketAddress } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Connection } from '../../../../proxy/exchange.ts'
-import { addressBytes, callersEnds } from '../../../../proxy/identify/kernel/tcp-ends.ts'
+import { addressBytes, addressText, callersEnds } from '../../../../proxy/identify/kernel/tcp-ends.ts'
 
 const connection = (over: Partial<Connection>): Connection => ({
   id: 'c',
@@ -65,11 +65,34 @@ describe('callersEnds', () => {
     })
   })
 
+  test('of a redirected connection are those that the caller’s socket has', () => {
+    const original = { address: '203.0.113.7', port: 443, names: [] }
+    expect(callersEnds(connection({ remoteAddress: '::ffff:10.0.0.2', original }))).toEqual({
+      local: { address: Uint8Array.of(10, 0, 0, 2), port: 40000 },
+      remote: { address: Uint8Array.of(203, 0, 113, 7), port: 443 },
+    })
+  })
+
   test.each([
     ['a UNIX socket', { transport: 'unix' }],
     ['a connection that was gone when it was looked at', { remoteAddress: undefined, remotePort: undefined }],
     ['ends of two families', { remoteAddress: '::1' }],
   ] satisfies [string, Partial<Connection>][])('knows no ends of %s', (_what, over) => {
     expect(callersEnds(connection(over))).toBeUndefined()
+  })
+})
+
+describe('addressText', () => {
+  test('writes what addressBytes reads', () => {
+    const v4 = fc.uint8Array({ minLength: 4, maxLength: 4 })
+    // What begins with zeros may be a mapped address, which is read as the v4 one that it is.
+    const v6 = fc.uint8Array({ minLength: 16, maxLength: 16 }).filter(([first]) => first !== 0)
+    const bytes = fc.oneof(v4, v6)
+    fc.assert(fc.property(bytes, (address) => void expect(addressBytes(addressText(address))).toEqual(address)))
+  })
+
+  test('writes the shortest form', () => {
+    expect(addressText(Uint8Array.of(10, 0, 0, 1))).toBe('10.0.0.1')
+    expect(addressText(Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7))).toBe('2001:db8::7')
   })
 })
