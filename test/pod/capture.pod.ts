@@ -5,6 +5,7 @@ import { chmod, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { execute } from '../support/execute.ts'
 import { missing } from '../support/programs.ts'
 import { addresses, users } from './addresses.ts'
 import { whyNot } from './namespaces.ts'
@@ -13,6 +14,22 @@ import { canary, program, SimulatedPod } from './simulated.ts'
 const reason = whyNot() ?? missing('Python', ['/usr/bin/python3', '-c', 'import ssl'])
 if (reason !== undefined) console.log(`The simulated pod is left out: ${reason}.`)
 
+const goClient = `package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+)
+
+func main() {
+	answer, err := http.Get(os.Args[1])
+	if err != nil {
+		panic(err)
+	}
+	io.Copy(os.Stdout, answer.Body)
+}
+`
 const node = [process.execPath, '--disable-warning=ExperimentalWarning', '-e']
 const { api, api6, evil, evil6, metadata, metadata6 } = addresses
 
@@ -129,6 +146,19 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         })
         expect(record.findings).toBeUndefined()
       })
+
+      it('by Go gets its credential, and is recorded', async ({ skip }) => {
+        const lacking = missing('Go', ['go', 'version'])
+        if (lacking !== undefined) return skip(lacking)
+        await writeFile(join(pod.path, 'client.go'), goClient)
+        const { PATH = '', HOME = '/root', GOROOT, GOCACHE } = process.env
+        const environment = { PATH, HOME, ...(GOROOT && { GOROOT }), ...(GOCACHE && { GOCACHE }), CGO_ENABLED: '0' }
+        const built = await execute('go', ['build', '-o', 'client', 'client.go'], { cwd: pod.path, environment })
+        expect(built.code, built.errors).toBe(0)
+        const { out } = await pod.agent([join(pod.path, 'client'), 'https://api.example/v1/go'])
+        expect(out).toContain('from outside')
+        await pod.record(({ request }) => request?.path === '/v1/go')
+      }, 120_000)
 
       it('by git gets its credential, and is recorded', async () => {
         // What is there is no repository; the question has come through all the same.
