@@ -1,5 +1,6 @@
 // What a policy engine is asked and answers. Pure and synchronous: the clock is an argument.
 import type { SpiffeId } from '../certs/spiffe-id.ts'
+import type { Constraint } from './delegation/constraints.ts'
 
 /** Everything a rule can look at. */
 export interface Question {
@@ -13,6 +14,8 @@ export interface Question {
     readonly scopes: readonly (readonly string[])[]
     /** One for all that follows from one root; undefined without a chain. */
     readonly txn?: string | undefined
+    /** Bounds of the last hop. */
+    readonly constraints?: readonly Constraint[] | undefined
   }
   readonly request: {
     readonly method: string

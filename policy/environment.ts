@@ -1,5 +1,6 @@
 // What an expression in `when` can see. The table is the documentation; a test holds it, the classes and docs/policy.md together.
 import { Environment } from '@marcbachmann/cel-js'
+import { type Constraint, describeConstraint } from './delegation/constraints.ts'
 import { compileGlob, type Glob } from './glob.ts'
 import { secretHeaders } from './secret-headers.ts'
 import type { View } from './view.ts'
@@ -38,6 +39,12 @@ export const variableTable = [
     name: 'chain.scopes',
     type: 'list<list<string>>',
     description: 'Scopes that each of them holds, in the same order; empty when none are known.',
+  },
+  {
+    name: 'chain.constraints',
+    type: 'map<string, string>',
+    description:
+      'Bounds of the last hop by key, as text such as `one_of api.crm.example`; several of one key joined by `; `. They hold in any case; rules may ask for more.',
   },
   {
     name: 'chain.txn',
@@ -124,6 +131,7 @@ class PrincipalVariables {
 
 class ChainVariables {
   readonly #view: View
+  #constraints: ReadonlyMap<string, string> | undefined
 
   constructor(view: View) {
     this.#view = view
@@ -141,9 +149,24 @@ class ChainVariables {
     return this.#view.question.chain.scopes
   }
 
+  get constraints(): ReadonlyMap<string, string> {
+    this.#constraints ??= boundsByKey(this.#view.question.chain.constraints ?? [])
+    return this.#constraints
+  }
+
   get txn(): string {
     return this.#view.question.chain.txn ?? ''
   }
+}
+
+function boundsByKey(constraints: readonly Constraint[]): ReadonlyMap<string, string> {
+  const bounds = new Map<string, string>()
+  for (const constraint of constraints) {
+    const text = describeConstraint(constraint)
+    const before = bounds.get(constraint.key)
+    bounds.set(constraint.key, before === undefined ? text : `${before}; ${text}`)
+  }
+  return bounds
 }
 
 /** Reading what is unreadable throws; the expression then counts as one that could not be evaluated. */

@@ -84,6 +84,23 @@ export function writeConstraint(constraint: Constraint): JsonObject {
   }
 }
 
+/** For people and for rules: the type and the bound, such as `one_of GET HEAD`, `prefix /repos/acme`. */
+export function describeConstraint(constraint: Constraint): string {
+  switch (constraint.type) {
+    case 'one_of':
+    case 'not_one_of':
+      return `${constraint.type} ${constraint.values.join(' ')}`
+    case 'prefix':
+      return `prefix ${constraint.prefix}`
+    case 'rank':
+      return `rank ${constraint.rank}`
+    case 'unknown':
+      return constraint.name
+    default:
+      return `${constraint.type} ${constraint.bound}`
+  }
+}
+
 /** The key and the type, by which constraints of two tokens are compared; nothing is inferred from one type to another. */
 export function dimension(constraint: Constraint): string {
   return `${constraint.key} ${constraint.type === 'unknown' ? constraint.name : constraint.type}`

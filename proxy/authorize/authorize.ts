@@ -76,6 +76,7 @@ export function questionOf({ caller, principal, chain, method, target, headers }
       agents: chain.hops.map(({ id }) => id),
       scopes: chain.hops.map(({ scopes }) => scopes),
       txn: chain.txn,
+      constraints: chain.constraints,
     },
     request: {
       method,

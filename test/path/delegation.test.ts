@@ -32,6 +32,9 @@ destinations:
   api: { hosts: [api.example], protocol: http, ports: [${upstream.port}], addresses: [127.0.0.0/8] }
   helpers: { hosts: [helpers.example], protocol: http, ports: [${upstream.port}], addresses: [127.0.0.0/8] }
 rules:
+  - name: bounded-alone
+    allow: { agents: [${agentId}], to: api, paths: [/bounded] }
+    when: '"path" in chain.constraints && chain.constraints.host == "one_of api.example"'
   - { name: helpers-alone, allow: { agents: ["spiffe://acme.example/helpers/*"], to: helpers } }
   - name: read-contacts
     allow: { agents: [${agentId}, "${agentId}/*", "spiffe://acme.example/helpers/*"], to: api, paths: [/contacts/**] }
@@ -188,6 +191,13 @@ describe('a delegation', () => {
     expect((await call(api('/contacts/acme/1'), [ref(handle)])).status).toBe(200)
     expect((await call(api('/contacts/acme/2'), [ref(handle)])).status).toBe(200)
     expect(reasonIn(await call(api('/contacts/acme/3'), [ref(handle)]))).toBe('chain_ceiling_exceeded')
+  })
+
+  it('shows its bounds to rules, which may ask for some', async () => {
+    const bounded = await made({ scopes: ['crm.a'], constraints: [{ key: 'path', prefix: '/bounded' }] })
+    expect((await call(api('/bounded'), [ref(bounded.handle)])).status).toBe(200)
+    const { handle } = await made({ scopes: ['crm.a'] })
+    expect(reasonIn(await call(api('/bounded'), [ref(handle)]))).toBe('no_rule')
   })
 
   it('is one alone: two on a request are refused, and one that is not known', async () => {
