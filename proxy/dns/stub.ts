@@ -12,6 +12,9 @@ export const mostStreams = 64
 /** Milliseconds without a whole query after which a stream is closed. */
 export const streamIdle = 5_000
 
+/** Ports tried where any is good enough. */
+const choices = 20
+
 interface StubOptions {
   readonly answerer: Answerer
   /** The bytes of an address: 4 or 16. */
@@ -39,7 +42,18 @@ export class DnsStub {
   }
 
   /** @throws when the address cannot be listened on, with both */
-  static async open({ host, port }: ListenAddress & { kind: 'tcp' }, options: StubOptions): Promise<DnsStub> {
+  static async open(address: ListenAddress & { kind: 'tcp' }, options: StubOptions): Promise<DnsStub> {
+    // A port that the system chose for one of both may be taken for the other.
+    for (let left = address.port === 0 ? choices : 1; ; left--) {
+      try {
+        return await DnsStub.#listen(address, options)
+      } catch (error) {
+        if (left === 1 || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+      }
+    }
+  }
+
+  static async #listen({ host, port }: ListenAddress & { kind: 'tcp' }, options: StubOptions): Promise<DnsStub> {
     const datagrams = createSocket(isIPv6(host) ? 'udp6' : 'udp4')
     datagrams.bind(port, host)
     await once(datagrams, 'listening')
