@@ -6,7 +6,6 @@ import { type Diagnostics, diagnosticLevels, diagnostics } from '../proxy/record
 import { configPath } from './config-path.ts'
 import { secretVariables } from './exec/environment.ts'
 import { exit, usageExit } from './exit.ts'
-import { giveBackMemorySoon } from './memory.ts'
 import { blankVariables, protectProcess } from './protect.ts'
 import { type Gate, open } from './wire.ts'
 
@@ -77,7 +76,6 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
       log.info({ listener: name, ...address }, 'listening')
     }
     log.info({ metricsPort: gate.metricsPort }, 'ready')
-    giveBackMemorySoon()
     await untilTold(gate, watch, log, Number(grace) * 1_000)
     return exit.ok
   } catch (error) {
