@@ -15,17 +15,17 @@ export const quantity = z
   .regex(/^\d{1,9}(\.\d{1,3})?(m|k|M|G|Ki|Mi|Gi)?$/, 'a quantity such as 50m, 0.5 or 128Mi')
 
 const resources = z.strictObject({
-  cpuRequest: quantity.default('50m'),
+  cpuRequest: quantity.default('50m').describe('What the sidecar is sure to have.'),
   cpuLimit: quantity.optional().describe('None unless told: a proxy that is throttled holds every agent up.'),
-  memoryRequest: quantity.default('96Mi'),
-  memoryLimit: quantity.default('256Mi'),
+  memoryRequest: quantity.default('96Mi').describe('What the sidecar is sure to have.'),
+  memoryLimit: quantity.default('256Mi').describe('The sidecar is killed above it.'),
 })
 
 const address = z
   .string()
   .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):\d{1,5}$/, 'an address such as 0.0.0.0:8443')
 
-const selfSigned = z.strictObject({
+export const selfSigned = z.strictObject({
   source: z.literal('self-signed'),
   service: objectName.default('postern-injector').describe('Service by which the API server calls.'),
   secret: objectName
@@ -39,9 +39,9 @@ const selfSigned = z.strictObject({
     })
     .prefault({})
     .describe('Webhook configurations whose caBundle is kept.'),
-  lifetime: duration.default(7 * 86_400_000).describe('Of a certificate; a new one is made after two thirds of it.'),
-  settle: duration.default(60_000).describe('Between announcing a new authority and showing its certificate.'),
-  overlap: duration.default(600_000).describe('How long the authority of before stays in caBundle.'),
+  lifetime: duration.prefault('7d').describe('Of a certificate; a new one is made after two thirds of it.'),
+  settle: duration.prefault('60s').describe('Between announcing a new authority and showing its certificate.'),
+  overlap: duration.prefault('10m').describe('How long the authority of before stays in caBundle.'),
 })
 
 const givenFiles = z.strictObject({
@@ -52,7 +52,10 @@ const givenFiles = z.strictObject({
 
 export const injectorSettingsSchema = z.strictObject({
   namespace: objectName.default('postern').describe('Namespace of the injector itself; never injected.'),
-  excludedNamespaces: z.array(objectName).default(['kube-system', 'kube-public', 'kube-node-lease']),
+  excludedNamespaces: z
+    .array(objectName)
+    .default(['kube-system', 'kube-public', 'kube-node-lease'])
+    .describe('Never injected either: what runs the cluster must not wait for the injector.'),
   mode: z.enum(modes).default('transparent').describe('Where a namespace does not say it.'),
   harden: z
     .enum(['refuse', 'rewrite'])
@@ -60,20 +63,25 @@ export const injectorSettingsSchema = z.strictObject({
     .describe('What happens to a pod that could get round the proxy, where its namespace does not say it.'),
   image: z.string().min(1).default('postern').describe('Of the sidecar; better with a digest.'),
   captureImage: z.string().min(1).default('postern-capture').describe('Of the init container: the one with nft in it.'),
-  pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent'),
-  proxy: z.strictObject({ uid: id.default(14_001), gid: id.default(14_001) }).prefault({}),
+  pullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).default('IfNotPresent').describe('Of both.'),
+  proxy: z
+    .strictObject({
+      uid: id.default(14_001).describe('User of the sidecar; nothing else in a pod may have it.'),
+      gid: id.default(14_001).describe('Group of the sidecar.'),
+    })
+    .prefault({}),
   ports: z
     .strictObject({
-      explicit: port.default(15_901),
-      redirected: port.default(15_906),
-      dns: port.default(15_953),
-      metrics: port.default(15_920),
+      explicit: port.default(15_901).describe('What the proxy variables name.'),
+      redirected: port.default(15_906).describe('Where connections are turned round to.'),
+      dns: port.default(15_953).describe('Where queries are turned round to.'),
+      metrics: port.default(15_920).describe('What the kubelet asks.'),
     })
     .prefault({})
     .describe('Those that the configuration of the proxy opens. Not the ones of istio, which may be in the same pod.'),
   trustDirectory: absolutePath.default('/run/postern-trust').describe('`trust.directory` of the proxy.'),
   policy: policyReference
-    .default({ kind: 'configmap', name: 'postern' })
+    .prefault('postern')
     .describe('ConfigMap, or Secret as `secret/NAME`, in the namespace of the pod, with postern.yaml in it.'),
   credentials: objectName
     .default('postern-credentials')
@@ -82,16 +90,16 @@ export const injectorSettingsSchema = z.strictObject({
     .union([
       z.literal(false),
       z.strictObject({
-        driver: z.string().min(1).default('csi.spiffe.io'),
-        socket: z.string().min(1).default('spire-agent.sock'),
+        driver: z.string().min(1).default('csi.spiffe.io').describe('Name of the driver.'),
+        socket: z.string().min(1).default('spire-agent.sock').describe('File of the socket in its volume.'),
       }),
     ])
     .prefault({})
     .describe('CSI driver that mounts the socket of the Workload API; `false` where there is none.'),
   token: z
     .strictObject({
-      audience: z.string().min(1).default('postern'),
-      expirationSeconds: z.int().min(600).default(3_600),
+      audience: z.string().min(1).default('postern').describe('Whom it is for.'),
+      expirationSeconds: z.int().min(600).default(3_600).describe('The kubelet replaces it well before.'),
     })
     .prefault({})
     .describe('Service-account token for the sidecar.'),
