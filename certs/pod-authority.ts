@@ -1,5 +1,6 @@
-// The pod's own certification authority, for the leaves that the agents see. It lives and dies with the process.
-import { generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto'
+// The pod's own certification authority, for the leaves that the agents see. It lives and dies with the process, unless
+// its key is kept for the next.
+import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { certificatePem } from './pem.ts'
 import {
   authorityConstraints,
@@ -45,6 +46,8 @@ export interface PodAuthorityOptions {
   readonly now: () => number
   /** Milliseconds; a year unless told. */
   readonly lifetime?: number
+  /** A P-256 key that was kept. Agents that trust an earlier certificate of it trust this authority too. */
+  readonly key?: KeyObject
 }
 
 export class PodAuthority {
@@ -59,18 +62,16 @@ export class PodAuthority {
   readonly #keyIdentifier: Uint8Array
   readonly #signer: Signer
 
-  /** Makes a fresh P-256 key, which never leaves this object, and signs itself. */
-  constructor({ now, lifetime = defaultLifetime }: PodAuthorityOptions) {
-    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
-    const subjectPublicKey = spki(publicKey)
+  /** Makes a fresh P-256 key, which never leaves this object, or takes the one that was kept, and signs itself. */
+  constructor({ now, lifetime = defaultLifetime, key = freshKey() }: PodAuthorityOptions) {
+    const subjectPublicKey = createPublicKey(key).export({ type: 'spki', format: 'der' })
     this.#now = now
-    this.#signer = ecdsaSigner(privateKey)
+    this.#signer = ecdsaSigner(key)
     this.#keyIdentifier = keyIdentifier(subjectPublicKey)
-    // A name of its own, so that the authorities of several pods can stand in one trust store.
-    this.#name = name(
-      [oids.organizationName, 'Postern'],
-      [oids.commonName, `Postern pod authority ${randomBytes(4).toString('hex')}`],
-    )
+    // A name of its own, so that the authorities of several pods can stand in one trust store; the same for the same key,
+    // so that what an earlier certificate of it is trusted for, this one is.
+    const mark = Buffer.from(this.#keyIdentifier).toString('hex', 0, 4)
+    this.#name = name([oids.organizationName, 'Postern'], [oids.commonName, `Postern pod authority ${mark}`])
     this.expiresAt = wholeSeconds(now() + lifetime)
     this.certificate = issueCertificate(
       {
@@ -115,8 +116,8 @@ export class PodAuthority {
   }
 }
 
-function spki(key: KeyObject): Uint8Array {
-  return key.export({ type: 'spki', format: 'der' })
+function freshKey(): KeyObject {
+  return generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 }
 
 function wholeSeconds(at: number): number {

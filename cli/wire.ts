@@ -1,7 +1,6 @@
 // Puts the house together: this file and its folder are the only ones that name concrete classes. `open` gives a running proxy.
 import type { EmbeddedAuthority } from '../certs/embedded-authority.ts'
 import { LeafIssuer } from '../certs/leaf-issuer.ts'
-import { PodAuthority } from '../certs/pod-authority.ts'
 import type { Doors } from '../proxy/capture/listener.ts'
 import { requestId } from '../proxy/capture/request-id.ts'
 import type { ListenAddress, ListenSettings } from '../proxy/capture/settings.ts'
@@ -33,7 +32,7 @@ import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openRecords } from './wire/records.ts'
 import { openStopsOf, stopFile } from './wire/stops.ts'
 import { hasOwn, LateSource } from './wire/trail.ts'
-import { leaveTrust } from './wire/trust.ts'
+import { leaveTrust, openAuthority } from './wire/trust.ts'
 import { openUsers } from './wire/users.ts'
 import { Ways } from './wire/ways.ts'
 
@@ -145,7 +144,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   closing.push(() => records.seal())
   const trusted = identity && (await openFederation(identity.source, house))
 
-  const podAuthority = new PodAuthority({ now })
+  const podAuthority = await openAuthority(config.trust?.key, house)
   metrics.caExpiry.set(podAuthority.expiresAt / 1_000)
   if (config.trust !== undefined) await leaveTrust(config.trust.directory, podAuthority.certificatePem, environment)
   const cluster =

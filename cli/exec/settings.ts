@@ -15,7 +15,7 @@ export const execListener: ListenSettings = {
 
 /**
  * The admin socket trusts its user, which here is the command's user too, and the ports of two runs would clash; so
- * neither is opened.
+ * neither is opened. What is left for agents that somebody else starts stays as a running service left it.
  * @param records where records go instead of where the configuration says
  */
 export function execConfig(
@@ -24,8 +24,9 @@ export function execConfig(
   environment: Readonly<Record<string, string | undefined>>,
 ): Config {
   const to = records === undefined ? config.records.to : resolve(records)
+  const { trust: _, ...rest } = config
   return {
-    ...config,
+    ...rest,
     listen: [],
     admin: { hosts: [] },
     // Standard output is the command's.

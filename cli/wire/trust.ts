@@ -1,7 +1,22 @@
 // Leaves what agents must trust where they find it, for a proxy that does not start them itself.
 import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { keptKey } from '../../certs/kept-key.ts'
+import { PodAuthority } from '../../certs/pod-authority.ts'
 import { writeTrustFiles } from '../../certs/trust-files.ts'
+import type { House } from './house.ts'
+
+/**
+ * The authority whose leaves the agents see.
+ * @param file where its key is kept for the next start
+ * @throws KeptKeyError when others could have read or replaced the key, or the folder is not in memory
+ */
+export async function openAuthority(file: string | undefined, { now, log }: House): Promise<PodAuthority> {
+  if (file === undefined) return new PodAuthority({ now })
+  const { key, isNew } = await keptKey(file)
+  log.info({ file }, isNew ? 'the key of the authority is new' : 'the key of the authority is that of before')
+  return new PodAuthority({ now, key })
+}
 
 /**
  * Replaces `<directory>/trust`. The files stay when the proxy ends: an agent may still have them open, and without the

@@ -34,6 +34,11 @@ const trustSchema = z.strictObject({
   directory: filePath.describe(
     'A folder that agents can read and not write. `trust/` in it is made anew at each start, with `ca.pem`, `combined.pem` (the roots of the system too), a truststore for Java, and `agent.env`, the variables by which every runtime finds them.',
   ),
+  key: filePath
+    .optional()
+    .describe(
+      'Keeps the key of the authority in this file, so that agents that trust it go on after the proxy was started again. It must be on a file system in memory, in a folder of the proxy’s user alone. Without it, the key is nowhere but in the process, and a restart takes a restart of the agents.',
+    ),
 })
 
 const execSchema = z.strictObject({
