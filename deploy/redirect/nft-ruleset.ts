@@ -1,6 +1,6 @@
 // The rules as one nftables table for IPv4 and IPv6, which the kernel takes as a whole or not at all.
 import { metadataV4, metadataV6 } from './metadata.ts'
-import { describePlan, type Plan, proxysMark } from './plan.ts'
+import { describePlan, type Plan, proxysMark, type Wall } from './plan.ts'
 
 /** Named counters of the table, and what each counts: packets, the first of each connection for TCP. */
 export const counters = {
@@ -31,9 +31,8 @@ export const escapes: readonly Counter[] = [
 export const tableName = 'postern'
 
 /** @param name of the table; `dormant` makes one that the kernel knows and does not apply */
-export function nftTable(plan: Plan, name = tableName, dormant = false): string {
+export function nftTable(plan: Wall, name = tableName, dormant = false): string {
   const { uid, port, dnsPort, inbound } = plan
-  const mark = `0x${proxysMark.toString(16)}`
   const metadata = [`ip daddr { ${metadataV4.join(', ')} }`, `ip6 daddr { ${metadataV6.join(', ')} }`]
   const dns =
     dnsPort === undefined ? [] : ['udp', 'tcp'].map((of) => `${of} dport 53 counter name dns redirect to :${dnsPort}`)
@@ -43,7 +42,7 @@ export function nftTable(plan: Plan, name = tableName, dormant = false): string 
     ...Object.keys(counters).map((counter) => `counter ${counter} {}`),
     block('chain turn', [
       'type nat hook output priority -100; policy accept;',
-      `meta skuid ${uid} return`,
+      ...(uid === undefined ? [] : [`meta skuid ${uid} return`]),
       // Before loopback: a resolver there would ask further for whoever asks it.
       ...dns,
       'fib daddr type local return',
@@ -53,10 +52,7 @@ export function nftTable(plan: Plan, name = tableName, dormant = false): string 
     ]),
     block('chain guard', [
       'type filter hook output priority 0; policy drop;',
-      `meta skuid ${uid} ct mark set ct mark | ${mark} accept`,
-      `meta skuid != ${uid} goto others`,
-      // From here on packets that no socket owns: the kernel's own words.
-      `ct mark & ${mark} == ${mark} accept`,
+      ...(uid === undefined ? [] : exempt(uid)),
       'icmpv6 type { nd-router-solicit, nd-neighbor-solicit, nd-neighbor-advert } accept',
       'goto others',
     ]),
@@ -79,6 +75,16 @@ export function nftTable(plan: Plan, name = tableName, dormant = false): string 
     // What a container inside this one sends never comes by the output.
     block('chain inside', ['type filter hook forward priority 0; policy drop;', 'counter name forwarded drop']),
   ])
+}
+
+/** The proxy's own packets, and those that no socket owns: after these lines come the kernel's own words alone. */
+function exempt(uid: number): string[] {
+  const mark = `0x${proxysMark.toString(16)}`
+  return [
+    `meta skuid ${uid} ct mark set ct mark | ${mark} accept`,
+    `meta skuid != ${uid} goto others`,
+    `ct mark & ${mark} == ${mark} accept`,
+  ]
 }
 
 /** Takes the place of whatever table there was, in one transaction. */

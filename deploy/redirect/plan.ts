@@ -11,6 +11,9 @@ export interface Plan {
   readonly inbound: boolean
 }
 
+/** The same for a namespace of its own, where the proxy is not and nobody is exempt. */
+export type Wall = Omit<Plan, 'uid'> & { readonly uid: number | undefined }
+
 /** A bit of the connection mark by which packets that no socket owns, such as the last ACK of a connection, are known as the proxy's. */
 export const proxysMark = 0x4000_0000
 
@@ -24,8 +27,8 @@ export function checkPlan({ uid, port, dnsPort }: Plan): string | undefined {
 }
 
 /** One line that stands beside the rules. */
-export function describePlan({ uid, port, dnsPort, inbound }: Plan): string {
-  return `postern uid=${uid} port=${port} dns=${dnsPort ?? 'none'} inbound=${inbound ? 'yes' : 'no'}`
+export function describePlan({ uid, port, dnsPort, inbound }: Wall): string {
+  return `postern uid=${uid ?? 'none'} port=${port} dns=${dnsPort ?? 'none'} inbound=${inbound ? 'yes' : 'no'}`
 }
 
 /** Reads what `describePlan` wrote; undefined for anything else. */

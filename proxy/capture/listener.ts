@@ -117,13 +117,17 @@ export class Listener {
     this.#http.emit('listening')
   }
 
-  /** @returns the address listened on, its port chosen by the system where 0 was asked for */
-  listen(): Promise<ListenAddress> {
+  /**
+   * @param handed a server that listens already, such as one that another process opened where we are not; this one
+   *   takes its place, and `handed` must not be used any more
+   * @returns the address listened on, its port chosen by the system where 0 was asked for
+   */
+  listen(handed?: FrontServer): Promise<ListenAddress> {
     const { address } = this.#options
     return new Promise((resolve, reject) => {
       this.#front.once('error', reject)
       this.#front.listen(
-        address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port },
+        handed ?? (address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
         () => {
           this.#front.off('error', reject)
           const bound = this.#front.address()

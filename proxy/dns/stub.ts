@@ -68,6 +68,17 @@ export class DnsStub {
     return stub
   }
 
+  /**
+   * Answers on sockets that are bound and listening already, such as those that another process opened where we are not.
+   * @param streams must not be used any more
+   */
+  static async adopt(datagrams: DatagramSocket, streams: Server, options: StubOptions): Promise<DnsStub> {
+    const stub = new DnsStub(options, datagrams)
+    stub.#streams.listen(streams)
+    await once(stub.#streams, 'listening')
+    return stub
+  }
+
   get port(): number {
     return this.#datagrams.address().port
   }

@@ -28,6 +28,14 @@ describe('the ruleset', () => {
     }
   })
 
+  it('exempts nobody in a namespace where the proxy is not', () => {
+    const table = nftTable({ ...plan, uid: undefined })
+    expect(table).not.toMatch(/skuid|ct mark/)
+    expect(table).toContain('comment "postern uid=none port=15001 dns=15053 inbound=yes"')
+    expect(table).toContain('meta l4proto tcp counter name captured redirect to :15001')
+    expect(table).toContain('policy drop;\n    icmpv6')
+  })
+
   it('turns DNS round before the exemption of this machine’s addresses, and rejects it where nobody answers it', () => {
     const table = nftTable(plan)
     expect(table.indexOf('udp dport 53')).toBeLessThan(table.indexOf('fib daddr type local return'))

@@ -1,11 +1,11 @@
 import { once } from 'node:events'
-import { connect as connectTcp, type Socket } from 'node:net'
+import { connect as connectTcp, createServer as createTcpServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LeafIssuer } from '../../../certs/leaf-issuer.ts'
 import { PodAuthority } from '../../../certs/pod-authority.ts'
 import type { SpiffeId } from '../../../certs/spiffe-id.ts'
-import { type Doors, Listener } from '../../../proxy/capture/listener.ts'
+import { type Doors, Listener, type ListenerOptions } from '../../../proxy/capture/listener.ts'
 import type { Answer, Captured, FailedConnection } from '../../../proxy/exchange.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
 
@@ -68,18 +68,20 @@ let listener: Listener
 let port: number
 const sockets: Socket[] = []
 
+const options = (): ListenerOptions => ({
+  name: 'test',
+  address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+  accept: 'http-proxy',
+  tls: undefined,
+  doors,
+  leaves,
+  now: Date.now,
+  peerCredentials: () => undefined,
+})
+
 beforeEach(async () => {
   doors = new Recorder()
-  listener = new Listener({
-    name: 'test',
-    address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-    accept: 'http-proxy',
-    tls: undefined,
-    doors,
-    leaves,
-    now: Date.now,
-    peerCredentials: () => undefined,
-  })
+  listener = new Listener(options())
   const address = await listener.listen()
   port = address.kind === 'tcp' ? address.port : 0
 })
@@ -251,6 +253,22 @@ describe('a well-formed request', () => {
     )
     expect(doors.uploads).toEqual(['hello world'])
     expect(doors.captured[0]?.body?.passed).toBe(11)
+  })
+
+  it('is answered on a server that somebody else opened', async () => {
+    await listener.close(0)
+    const handed = createTcpServer(() => expect.unreachable('the server of before')).listen(0, '127.0.0.1')
+    await once(handed, 'listening')
+    listener = new Listener({ ...options(), address: { kind: 'tcp', host: '127.0.0.1', port: 1 } })
+    const address = await listener.listen(handed)
+    port = address.kind === 'tcp' ? address.port : 0
+    expect(port).toBeGreaterThan(1)
+    expect(
+      await exchange('GET http://api.example/ HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n'),
+    ).toMatch(/^HTTP\/1\.1 200 /)
+    await listener.close(0)
+    const [error] = await once(connectTcp(port, '127.0.0.1'), 'error')
+    expect(error).toMatchObject({ code: 'ECONNREFUSED' })
   })
 
   it('that expects 100 Continue gets it when its body is wanted', async () => {

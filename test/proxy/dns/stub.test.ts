@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Answerer, type DnsResult, mostUnderWay } from '../../../proxy/dns/answer.ts'
 import { Pins, pinned } from '../../../proxy/dns/pins.ts'
@@ -21,6 +21,7 @@ let asked: string[]
 /** Held back resolutions. */
 let held: Promise<void>
 let stub: DnsStub
+let answerer: Answerer
 
 beforeEach(async () => {
   now = 1_000_000
@@ -28,7 +29,7 @@ beforeEach(async () => {
   results = []
   asked = []
   held = Promise.resolve()
-  const answerer = new Answerer({
+  answerer = new Answerer({
     allowed(host) {
       if (host in hosts || host.startsWith('host-') || host === 'gone.example' || host === 'broken.example')
         return { below: undefined }
@@ -133,6 +134,33 @@ describe('the stub', () => {
     const first = got.readUInt16BE(0)
     expect(answerIn(got.subarray(2, 2 + first))).toMatchObject({ addresses: ['203.0.113.7'] })
     expect(answerIn(got.subarray(4 + first))).toMatchObject({ code: 3 })
+  })
+
+  it('answers on sockets that somebody else opened, and closes them', async () => {
+    const datagrams = createSocket('udp4')
+    datagrams.bind(0, '127.0.0.1')
+    const streams = createServer(() => expect.unreachable('the server of before')).listen(0, '127.0.0.1')
+    await Promise.all([once(datagrams, 'listening'), once(streams, 'listening')])
+    const { port } = streams.address() as AddressInfo
+    await stub.close()
+    stub = await DnsStub.adopt(datagrams, streams, {
+      answerer,
+      addressBytes,
+      onResult: (result) => results.push(result),
+    })
+    expect(await ask('api.example')).toMatchObject({ code: 0, addresses: ['203.0.113.7'] })
+    const socket = connect(port, '127.0.0.1')
+    const message = query('api.example', 1)
+    socket.write(Buffer.concat([Buffer.of(0, message.length), message]))
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    expect(answerIn(answer.subarray(2))).toMatchObject({ code: 0, addresses: ['203.0.113.7'] })
+    await stub.close()
+    const [error] = await once(connect(port, '127.0.0.1'), 'error')
+    expect(error).toMatchObject({ code: 'ECONNREFUSED' })
+    stub = await DnsStub.open(
+      { kind: 'tcp', host: '127.0.0.1', port: 0 },
+      { answerer, addressBytes, onResult: () => {} },
+    )
   })
 
   it('closes a stream that announces more than a query can be', async () => {
