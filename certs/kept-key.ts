@@ -68,7 +68,9 @@ async function opened(file: string): Promise<FileHandle | undefined> {
 }
 
 function parsed(pem: string, file: string): KeyObject {
-  const unusable = new KeptKeyError(`${file} holds no P-256 key; remove it, and agents need a restart to trust the next`)
+  const unusable = new KeptKeyError(
+    `${file} holds no P-256 key; remove it, and agents need a restart to trust the next`,
+  )
   let key: KeyObject
   try {
     key = createPrivateKey(pem)

@@ -1,6 +1,18 @@
 // The kept key of the pod's authority: agents go on after a restart, and nobody else can have read or replaced it.
 import { X509Certificate } from 'node:crypto'
-import { chmod, lstat, mkdir, mkdtemp, readdir, readFile, rename, rm, statfs, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  statfs,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -36,7 +48,9 @@ describe.skipIf(memory === undefined)('the kept key', () => {
     const second = await keptKey(file)
     expect([first.isNew, second.isNew]).toEqual([true, false])
     expect(second.key.equals(first.key)).toBe(true)
-    expect([(await lstat(file)).mode & 0o777, (await lstat(join(folder, 'private'))).mode & 0o777]).toEqual([0o600, 0o700])
+    expect([(await lstat(file)).mode & 0o777, (await lstat(join(folder, 'private'))).mode & 0o777]).toEqual([
+      0o600, 0o700,
+    ])
     expect(await readdir(join(folder, 'private'))).toEqual(['authority.key'])
   })
 

@@ -37,7 +37,10 @@ rules: [{ name: reads, allow: { agents: [${agentId}], to: api } }]
     NODE_USE_ENV_PROXY: '1',
     NODE_EXTRA_CA_CERTS: join(before.folder, 'shared', 'trust', 'ca.pem'),
   }
-  const child = spawn(process.execPath, ['--input-type=module', '-e', agent], { env, stdio: ['pipe', 'pipe', 'ignore'] })
+  const child = spawn(process.execPath, ['--input-type=module', '-e', agent], {
+    env,
+    stdio: ['pipe', 'pipe', 'ignore'],
+  })
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
   const ask = async () => {
     child.stdin.write(`https://api.example:${upstream.port}/\n`)
