@@ -84,7 +84,7 @@ export class Contest {
     const route = {
       host,
       upstreamPort: this.#upstreamPort,
-      proxyPort: running === undefined ? undefined : port,
+      proxyPort: running === undefined || subject.redirected === true ? undefined : port,
       fields: (await subject.fields?.(setting)) ?? '',
     }
     const leave = async (): Promise<void> => {

@@ -4,13 +4,14 @@ import { parseArgs } from 'node:util'
 import { Contest } from './contest.ts'
 import { heldAgainst, readFloors } from './floors.ts'
 import { describeMachine, shareOutCores } from './machine.ts'
+import { shortPace, wholePace } from './pace.ts'
 import { asText, resultsPage } from './report.ts'
 import { bodies } from './scenarios/bodies.ts'
 import { chain } from './scenarios/chain.ts'
 import { identity } from './scenarios/identity.ts'
 import { requests } from './scenarios/requests.ts'
 import { rest } from './scenarios/rest.ts'
-import type { Findings, Pace } from './scenarios/scenario.ts'
+import type { Findings } from './scenarios/scenario.ts'
 import { stop } from './scenarios/stop.ts'
 import { streams } from './scenarios/streams.ts'
 import { subjects } from './subjects/all.ts'
@@ -23,7 +24,8 @@ const help = `Usage: npm run bench -- [options]
   --save          write bench/RESULTS.md from this run, also when it is a short one
   --help
 
-Parts by themselves: node bench/delegation.ts, the microseconds that a delegation chain costs.
+Parts by themselves: node bench/delegation.ts, the microseconds that a delegation chain costs;
+node bench/redirected.ts, what it costs that the kernel turns connections round.
 A whole run writes bench/RESULTS.md. Exit code 1: a figure is worse than its floor.`
 
 const scenarios = {
@@ -35,29 +37,6 @@ const scenarios = {
   identity,
   chain,
   stop,
-}
-
-const wholePace: Pace = {
-  rounds: 15,
-  settle: 6,
-  warmup: 0.5,
-  seconds: 1,
-  streams: 1000,
-  idleConnections: 1000,
-  bodyBytes: 2 ** 30,
-  starts: 5,
-}
-
-const shortPace: Pace = {
-  ...wholePace,
-  rounds: 4,
-  settle: 4,
-  // Less, and what is measured is the compiler.
-  warmup: 1.5,
-  seconds: 1,
-  streams: 300,
-  bodyBytes: 2 ** 27,
-  starts: 2,
 }
 
 const { values } = parseArgs({

@@ -6,10 +6,15 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Setting, Subject } from './subject.ts'
 
+type Accept = 'http-proxy' | 'redirected'
+
 export const postern: Subject = posternWith('')
 
-/** @param sections more of the configuration */
-export function posternWith(sections: string): Subject {
+/**
+ * @param sections more of the configuration
+ * @param accept how the listener takes its connections
+ */
+export function posternWith(sections: string, accept: Accept = 'http-proxy'): Subject {
   return {
     name: 'postern',
     injects: true,
@@ -17,7 +22,7 @@ export function posternWith(sections: string): Subject {
       const { directory, authority, credential } = setting
       const file = join(directory, 'postern.yaml')
       await writeFile(join(directory, 'upstream.pem'), authority)
-      await writeFile(file, `${configuration(setting, process.getuid?.() ?? 0)}${sections}`)
+      await writeFile(file, `${configuration(setting, accept)}${sections}`)
       await bundled()
       return { args: [program, 'run', '-c', file], env: { BENCH_KEY: credential } }
     },
@@ -38,12 +43,13 @@ function bundled(): Promise<unknown> {
 export const loader = 'spiffe://bench.example/ns/agents/sa/loader'
 
 /** A hundred rules, of which the last decides; the caller is told by the kernel; each request is recorded. */
-function configuration({ port, host, upstreamPort }: Setting, uid: number): string {
+function configuration({ port, host, upstreamPort }: Setting, accept: Accept): string {
+  const agent = accept === 'redirected' ? `agent: ${loader}` : `uids: { "${process.getuid?.() ?? 0}": ${loader} }`
   const others = Array.from({ length: 49 }, (_, index) => index + 1)
   return `version: 1
 trustDomain: bench.example
 listen:
-  - { name: agents, address: 127.0.0.1:${port}, accept: http-proxy, callers: [kernel], uids: { "${uid}": ${loader} } }
+  - { name: agents, address: 127.0.0.1:${port}, accept: ${accept}, callers: [kernel], ${agent} }
 resolve: { ${host}: [127.0.0.1] }
 destinations:
   upstream: { hosts: [${host}], ports: [${upstreamPort}], addresses: [127.0.0.0/8], ca: [upstream.pem] }

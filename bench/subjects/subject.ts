@@ -21,8 +21,10 @@ export interface Subject {
   readonly name: string
   /** Whether the upstream must see the credential. */
   readonly injects: boolean
-  /** How it is started; undefined: there is nothing to start, the load goes to the upstream itself. */
+  /** The load asks the upstream itself, and does not know that it is turned round. */
+  readonly redirected?: boolean
   /** Header lines for each of its requests, each with its line end; asked for once it is up. */
   fields?(setting: Setting): Promise<string>
+  /** How it is started; undefined: there is nothing to start, the load goes to the upstream itself. */
   prepare(setting: Setting): Promise<Pick<Start, 'program' | 'args' | 'env' | 'ipc'> | undefined>
 }
