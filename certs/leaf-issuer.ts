@@ -18,6 +18,8 @@ export interface LeafIssuerOptions {
 
 interface Kept {
   readonly context: SecureContext
+  /** Epoch milliseconds. */
+  readonly madeAt: number
   /** Epoch milliseconds from which it is made anew. */
   readonly renewAt: number
 }
@@ -55,7 +57,9 @@ export class LeafIssuer {
     const kept = this.#kept.get(host)
     if (kept !== undefined) {
       this.#kept.delete(host)
-      if (this.#now() < kept.renewAt) {
+      const now = this.#now()
+      // When the clock has been put back, it is not valid yet.
+      if (now < kept.renewAt && now >= kept.madeAt) {
         this.#kept.set(host, kept)
         return kept.context
       }
@@ -89,6 +93,7 @@ export class LeafIssuer {
     const now = this.#now()
     return {
       context: createSecureContext({ key: this.#keyPem, cert: certificatePem(certificate), minVersion: 'TLSv1.2' }),
+      madeAt: now,
       renewAt: now + (expiresAt - now) / 2,
     }
   }

@@ -5,6 +5,7 @@ export class BackOff {
   readonly #most: number
   readonly #random: () => number
   #wait = 0
+  #failedAt = 0
   /** Epoch milliseconds until which it should be left alone. */
   until = 0
 
@@ -20,7 +21,13 @@ export class BackOff {
     // Good for as long again after the wait was over: that was another story.
     if (now > this.until + this.#wait) this.#wait = 0
     this.#wait = this.#wait === 0 ? this.#first : Math.min(this.#wait * 2, this.#most)
+    this.#failedAt = now
     this.until = now + Math.max(atLeast, this.#wait * (0.8 + this.#random() * 0.2))
+  }
+
+  /** Whether it may be asked again. A clock that was put back must not make the wait as much longer. */
+  isOver(now: number): boolean {
+    return now >= this.until || now < this.#failedAt
   }
 
   reset(): void {

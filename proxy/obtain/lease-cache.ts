@@ -37,6 +37,8 @@ export interface CacheOptions {
 const failurePatience = [1_000, 60_000] as const
 /** The same for what the upstream refuses: it may refuse for reasons that no new lease mends. */
 const refusalPatience = [10_000, 600_000] as const
+/** Clocks are put right by some milliseconds all the time; that ends no lease. */
+const clockLeeway = 5_000
 /** What a source may ask for at most. Milliseconds. */
 const longestRetryAfter = 300_000
 
@@ -46,7 +48,8 @@ interface Entry {
   lease: Lease | undefined
   /** For whom the lease was made; undefined: for all. */
   madeFor: Need | undefined
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds; so are the next two. */
+  madeAt: number
   usableUntil: number
   refreshAt: number
   /** The upstream refused it; it serves only if no other can be had. */
@@ -86,8 +89,8 @@ export class LeaseCache {
     const now = this.#options.clock()
     const entry = this.#entry(this.#provider.partition(need))
     const { lease } = entry
-    if (lease !== undefined && now < entry.usableUntil && !entry.suspect) {
-      if (now >= entry.refreshAt && entry.flight === undefined && now >= entry.failures.until) {
+    if (lease !== undefined && isUsable(entry, now) && !entry.suspect) {
+      if (now >= entry.refreshAt && entry.flight === undefined && entry.failures.isOver(now)) {
         this.#options.onEvent(this.#events.refresh)
         this.#fly(entry, need)
       }
@@ -95,7 +98,7 @@ export class LeaseCache {
       return lease
     }
     this.#options.onEvent(this.#events.miss)
-    if (entry.flight === undefined && now < entry.failures.until) return Promise.reject(refusalAgain(entry, now))
+    if (entry.flight === undefined && !entry.failures.isOver(now)) return Promise.reject(refusalAgain(entry, now))
     // Whoever is cut already must not have anything made for it.
     if (signal.aborted) return Promise.reject(abandoned(signal))
     return waitFor(entry.flight ?? this.#fly(entry, need), signal)
@@ -107,8 +110,8 @@ export class LeaseCache {
     const entry = this.#entries.get(this.#provider.partition(need))
     // Gone, or replaced by a newer one, which nobody has refused yet.
     if (entry === undefined || entry.lease?.secret !== lease.secret) return true
-    if (entry.suspect) return now >= entry.failures.until
-    if (now < entry.refusals.until || now < entry.failures.until) return false
+    if (entry.suspect) return entry.failures.isOver(now)
+    if (!entry.refusals.isOver(now) || !entry.failures.isOver(now)) return false
     entry.refusals.fail(now)
     entry.suspect = true
     return true
@@ -132,6 +135,11 @@ export class LeaseCache {
     return concerned.size
   }
 
+  /** Resolves when the source is not being asked any more: each flight has an end of its own. */
+  async landed(): Promise<void> {
+    await Promise.allSettled(Array.from(this.#flying, ({ flight }) => flight))
+  }
+
   /** Ends flights, forgets leases. */
   close(): void {
     this.#closing.abort(new Refusal('shutting_down'))
@@ -152,6 +160,7 @@ export class LeaseCache {
       key,
       lease: undefined,
       madeFor: undefined,
+      madeAt: 0,
       usableUntil: 0,
       refreshAt: 0,
       suspect: false,
@@ -219,6 +228,7 @@ export class LeaseCache {
     entry.failure = undefined
     entry.failures.reset()
     const life = lease.expiresAt === undefined ? Number.POSITIVE_INFINITY : lease.expiresAt - now
+    entry.madeAt = now
     // A life shorter than the skew would otherwise be over before it began.
     entry.usableUntil = now + life - Math.min(this.#options.skew, life / 2)
     // 70 to 80 % of its life: spread, or all that was made together would be made again together.
@@ -233,7 +243,7 @@ export class LeaseCache {
     this.#ended(entry)
     entry.failure = refusal
     entry.failures.fail(now, Math.min((refusal.retryAfter ?? 0) * 1000, longestRetryAfter))
-    if (entry.lease === undefined || now >= entry.usableUntil) throw refusalAgain(entry, now)
+    if (entry.lease === undefined || !isUsable(entry, now)) throw refusalAgain(entry, now)
     // It holds until it expires, whatever becomes of its source.
     entry.suspect = false
     return entry.lease
@@ -244,6 +254,11 @@ export class LeaseCache {
     entry.flyingFor = undefined
     this.#flying.delete(entry)
   }
+}
+
+/** When the clock has been put back, the end of what was made before lies too far ahead. */
+function isUsable({ madeAt, usableUntil }: Entry, now: number): boolean {
+  return now < usableUntil && now >= madeAt - clockLeeway
 }
 
 function refusalAgain({ failure, failures }: Entry, now: number): Refusal {

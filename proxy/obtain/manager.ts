@@ -79,6 +79,8 @@ export class CredentialManager implements Credentials {
   /** What sources made and can take back, oldest first. */
   readonly #minted = new Map<Lease, Minted>()
   readonly #revocations: Revocations
+  /** Of a configuration before, and somebody still waits for a lease of theirs. */
+  readonly #leaving = new Set<Managed>()
   #closed = false
 
   constructor(credentials: ReadonlyMap<string, ManagedCredential>, options: ManagerOptions) {
@@ -143,7 +145,10 @@ export class CredentialManager implements Credentials {
     return { leases, tokens: unwanted.length, kept: this.#revocations.add(unwanted) }
   }
 
-  /** Takes over another configuration. Credentials with the very same provider keep their leases; those of the others are taken back. */
+  /**
+   * Takes over another configuration. Credentials with the very same provider keep their leases; those of the others are
+   * taken back, when those who wait for one have it.
+   */
   replace(credentials: ReadonlyMap<string, ManagedCredential>): void {
     const before = this.#managed
     const after = new Map<string, Managed>()
@@ -153,16 +158,22 @@ export class CredentialManager implements Credentials {
     }
     this.#managed = after
     this.#last = after
-    void this.#retire(
-      [...before].filter(([name, managed]) => after.get(name) !== managed).map(([, managed]) => managed),
-    )
+    const gone = [...before].filter(([name, managed]) => after.get(name) !== managed).map(([, managed]) => managed)
+    void this.#letGo(gone)
+  }
+
+  async #letGo(managed: readonly Managed[]): Promise<void> {
+    for (const each of managed) this.#leaving.add(each)
+    await Promise.all(managed.map(({ cache }) => cache.landed()))
+    await this.#retire(managed.filter((each) => this.#leaving.delete(each)))
   }
 
   /** Takes back what was made, as far as that goes in the time given. Nothing is obtained afterwards. */
   async close(): Promise<void> {
     this.#closed = true
-    const managed = [...this.#managed.values()]
+    const managed = [...this.#managed.values(), ...this.#leaving]
     this.#managed = new Map()
+    this.#leaving.clear()
     const lastAttempts = this.#revocations.close(AbortSignal.timeout(this.#revokeTimeout))
     await Promise.all([within(lastAttempts, this.#revokeTimeout), this.#retire(managed)])
   }

@@ -117,7 +117,7 @@ export class Revocations {
     let next = Number.POSITIVE_INFINITY
     for (const waiting of this.#waiting) {
       if (waiting.underWay) continue
-      if (waiting.backOff.until > now) next = Math.min(next, waiting.backOff.until)
+      if (!waiting.backOff.isOver(now)) next = Math.min(next, waiting.backOff.until)
       else if (this.#underWay < atOnce) void this.#attempt(waiting).then(() => this.#pump())
     }
     if (Number.isFinite(next)) this.#timer = setTimeout(() => this.#pump(), Math.max(1, next - now)).unref()

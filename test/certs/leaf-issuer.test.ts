@@ -169,6 +169,17 @@ describe('LeafIssuer', () => {
     expect(leaves.contextFor('a.example')).toBe(second)
   })
 
+  test('a leaf of a clock that was put back since is made anew: it would not be valid yet', () => {
+    let now = Date.now()
+    const leaves = new LeafIssuer(new PodAuthority({ now: () => now }), { now: () => now })
+    now += hour
+    const ahead = leaves.contextFor('api.example')
+    now -= hour
+    const anew = leaves.contextFor('api.example')
+    expect(anew).not.toBe(ahead)
+    expect(leaves.contextFor('api.example')).toBe(anew)
+  })
+
   test('beyond its capacity the host unused for longest is forgotten', () => {
     const { leaves } = house({ capacity: 2 })
     const a = leaves.contextFor('a.example')

@@ -505,6 +505,54 @@ describe('another configuration', () => {
     expect(provider.revoked).toEqual([])
     expect(await reasonOf(manager.obtain('going', needOf(), never))).toBe('credential_unavailable')
   })
+
+  it('who waits for a lease of a provider that goes gets it; then it is taken back', async () => {
+    const { manager, provider, obtain, clock } = set()
+    const { closed, open } = gate()
+    provider.gate = closed
+    const waiting = obtain()
+    const next = new CountingProvider(clock)
+    manager.replace(new Map([['counted', { provider: next, ttl: undefined }]]))
+    await obtain()
+    expect(next.calls).toBe(1)
+    expect(provider.closed).toBe(false)
+    open()
+    expect(value(await waiting)).toBe('value-1')
+    await settled()
+    expect(provider.revoked).toEqual(['value-1'])
+    expect(provider.closed).toBe(true)
+  })
+
+  it('when all is closed nobody waits for a provider that is going', async () => {
+    const { manager, provider, obtain } = set()
+    provider.gate = new Promise(() => {})
+    const waiting = reasonOf(obtain())
+    manager.replace(new Map())
+    await manager.close()
+    expect(await waiting).toBe('shutting_down')
+    expect(provider.closed).toBe(true)
+  })
+})
+
+describe('when the clock is put back', () => {
+  it('a source that failed is asked at once, and not when the clock is where it was', async () => {
+    const { provider, obtain, clock } = set()
+    provider.failure = new Refusal('credential_unavailable')
+    expect(await reasonOf(obtain())).toBe('credential_unavailable')
+    clock.forward(-3_600_000)
+    provider.failure = undefined
+    expect(value(await obtain())).toBe('value-2')
+  })
+
+  it('a lease whose end would lie too far ahead is made anew; one second less changes nothing', async () => {
+    const { provider, obtain, clock } = set()
+    await obtain()
+    clock.forward(-1_000)
+    expect(value(await obtain())).toBe('value-1')
+    clock.forward(-3_600_000)
+    expect(value(await obtain())).toBe('value-2')
+    expect(provider.calls).toBe(2)
+  })
 })
 
 it('tells of each event which credential and which kind', async () => {
