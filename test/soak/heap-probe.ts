@@ -1,0 +1,14 @@
+// Loaded before the proxy: says how much of its heap is in use after a collection, when it is asked.
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+
+setFlagsFromString('--expose-gc')
+const collect: () => void = runInNewContext('gc')
+
+process.on('message', () => {
+  collect()
+  const { heapUsed, external } = process.memoryUsage()
+  process.send?.({ heapUsed, external })
+})
+// The channel must not keep a proxy alive that has been told to stop.
+process.channel?.unref()

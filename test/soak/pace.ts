@@ -1,0 +1,61 @@
+// Starts work at a constant rate, whether what was started before has ended or not, and counts how it ended.
+
+export interface Work {
+  readonly name: string
+  /** A second. */
+  readonly rate: number
+  /** Rejects when something went otherwise than it should. */
+  readonly once: (number: number) => Promise<unknown>
+}
+
+export interface Tally {
+  started: number
+  ended: number
+  failed: number
+  /** Of the first that failed. */
+  complaint: string | undefined
+}
+
+/** Started and not ended; beyond that nothing is started, or a proxy that stands still would be buried. */
+const mostUnderWay = 200
+
+export class Pace {
+  readonly tallies = new Map<string, Tally>()
+  readonly #timers: NodeJS.Timeout[] = []
+  readonly #underWay = new Set<Promise<void>>()
+
+  start({ name, rate, once }: Work): void {
+    const tally: Tally = { started: 0, ended: 0, failed: 0, complaint: undefined }
+    this.tallies.set(name, tally)
+    const began = performance.now()
+    let due = 0
+    const tick = () => {
+      for (const until = ((performance.now() - began) / 1_000) * rate; due < until; due++) {
+        if (tally.started - tally.ended >= mostUnderWay) continue
+        this.#begin(tally, once)
+      }
+    }
+    this.#timers.push(setInterval(tick, Math.max(5, Math.min(1_000, 1_000 / rate))))
+  }
+
+  /** Starts nothing more, and waits for what is under way. */
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    await Promise.all(this.#underWay)
+  }
+
+  #begin(tally: Tally, once: Work['once']): void {
+    const work = once(tally.started++).then(
+      () => {
+        tally.ended++
+      },
+      (error: unknown) => {
+        tally.ended++
+        tally.failed++
+        tally.complaint ??= error instanceof Error ? error.message : String(error)
+      },
+    )
+    const watched: Promise<void> = work.finally(() => this.#underWay.delete(watched))
+    this.#underWay.add(watched)
+  }
+}
