@@ -1,5 +1,6 @@
 // The few calls into the C library that Node does not offer, by node:ffi; where they cannot be had, the reason why.
 import { Buffer } from 'node:buffer'
+import { closeSync } from 'node:fs'
 import { endianness } from 'node:os'
 
 /** Pid, uid and gid of the process at the other end of a UNIX socket, as they were when it connected. */
@@ -17,8 +18,13 @@ export interface Native {
   /**
    * Sends one message to the kernel's socket diagnosis (sock_diag(7)) and returns its answer, valid until the next call.
    * The kernel answers inside the send, so nothing waits.
+   * @param over descriptor of the socket to send it through; unless told, one of this network namespace
    */
-  socketDiagnosis(request: Uint8Array): Uint8Array | undefined
+  socketDiagnosis(request: Uint8Array, over?: number): Uint8Array | undefined
+  /** Opens such a socket, which goes on speaking of the network namespace that this process is in now. */
+  openDiagnosis(): number | undefined
+  /** A descriptor of ours for what another process has open (pidfd_getfd(2)): needs the right to trace it. */
+  takeDescriptor(pid: number, descriptor: number): number | undefined
   /** Closes this process's memory, environment and descriptors to others of the same user (PR_SET_DUMPABLE, prctl(2)). */
   becomeUndumpable(): boolean
   /** Makes this process the parent of descendants that lose theirs (PR_SET_CHILD_SUBREAPER, prctl(2)). */
@@ -47,6 +53,9 @@ const SOCK_RAW = 3
 /** Commands that we start must not inherit the socket. */
 const SOCK_CLOEXEC = 0o2000000
 const NETLINK_SOCK_DIAG = 4
+/** System calls that have the same number on every architecture. */
+const PIDFD_OPEN = 434n
+const PIDFD_GETFD = 438n
 const MSG_DONTWAIT = 0x40
 const WNOHANG = 1
 
@@ -57,6 +66,7 @@ const signatures = {
   recv: { return: 'int64', arguments: ['int32', 'buffer', 'uint64', 'int32'] },
   prctl: { return: 'int32', arguments: ['int32', 'uint64', 'uint64', 'uint64', 'uint64'] },
   waitpid: { return: 'int32', arguments: ['int32', 'buffer', 'int32'] },
+  syscall: { return: 'int64', arguments: ['int64', 'int64', 'int64', 'int64'] },
   getenv: { return: 'pointer', arguments: ['string'] },
 } as const
 
@@ -98,6 +108,7 @@ function bind(ffi: Ffi, libc: Calls): Native {
   const answer = Buffer.alloc(4096)
   const status = Buffer.alloc(4)
   let diagnosis = -1
+  const openDiagnosis = () => libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
 
   return {
     peerCredentials(fd) {
@@ -118,12 +129,24 @@ function bind(ffi: Ffi, libc: Calls): Native {
       const address = family === 4 ? place.subarray(4, 8) : place.subarray(8, 24)
       return { address: Uint8Array.from(address), port: place.readUInt16BE(2) }
     },
-    socketDiagnosis(request) {
-      if (diagnosis === -1) diagnosis = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG)
-      if (diagnosis === -1) return undefined
-      if (libc.send(diagnosis, request, BigInt(request.length), 0) !== BigInt(request.length)) return undefined
-      const received = Number(libc.recv(diagnosis, answer, BigInt(answer.length), MSG_DONTWAIT))
+    socketDiagnosis(request, over) {
+      if (over === undefined && diagnosis === -1) diagnosis = openDiagnosis()
+      const fd = over ?? diagnosis
+      if (fd === -1) return undefined
+      if (libc.send(fd, request, BigInt(request.length), 0) !== BigInt(request.length)) return undefined
+      const received = Number(libc.recv(fd, answer, BigInt(answer.length), MSG_DONTWAIT))
       return received > 0 ? answer.subarray(0, received) : undefined
+    },
+    openDiagnosis() {
+      const fd = openDiagnosis()
+      return fd === -1 ? undefined : fd
+    },
+    takeDescriptor(pid, descriptor) {
+      const process = libc.syscall(PIDFD_OPEN, BigInt(pid), 0n, 0n)
+      if (process < 0n) return undefined
+      const taken = libc.syscall(PIDFD_GETFD, process, BigInt(descriptor), 0n)
+      closeSync(Number(process))
+      return taken < 0n ? undefined : Number(taken)
     },
     becomeUndumpable: () => libc.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n) === 0,
     becomeSubreaper: () => libc.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) === 0,
