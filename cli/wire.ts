@@ -30,6 +30,7 @@ import { openIdentity } from './wire/identity.ts'
 import { openCluster } from './wire/kubernetes.ts'
 import { localAddresses, openListeners } from './wire/listeners.ts'
 import { openFingerprints, openRecords } from './wire/records.ts'
+import type { Room } from './wire/room.ts'
 import { openStopsOf, stopFile } from './wire/stops.ts'
 import { hasOwn, LateSource } from './wire/trail.ts'
 import { leaveTrust, openAuthority } from './wire/trust.ts'
@@ -42,6 +43,8 @@ export interface Extras {
   readonly listen?: readonly ListenSettings[]
   /** Attestors that a listener's `callers` may name, besides the built-in ones. */
   readonly attestors?: ReadonlyMap<string, Attestor>
+  /** Where callers are, unless here. */
+  readonly room?: Room
   readonly log?: Diagnostics
   /** Path of the configuration, for the status. */
   readonly file?: string
@@ -176,6 +179,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   closing.push(() => users.close())
   const delegation = await openDelegation({
     trustDomain: config.trustDomain,
+    facts: extras.room?.facts,
     resolve: house.resolve,
     isOwn,
     onProblem: (problem) => log.warn({ err: problem }, 'the keys of an issuer of delegations cannot be read'),
@@ -234,7 +238,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     admit: (connection, host, port) => admit(connection, host, port, ways.current, now()),
     failed: (failure) => record(failure, ways.current),
   }
-  const namesOf = await openDns(config.dns, (host) => ways.couldAllow(host), ports, house)
+  const namesOf = await openDns(config.dns, (host) => ways.couldAllow(host), ports, house, extras.room)
   const listeners = await openListeners(listen, {
     doors,
     leaves: new LeafIssuer(podAuthority, { now }),
@@ -243,12 +247,14 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     log,
     isOwn,
     namesOf,
+    room: extras.room,
     accepted: ({ accept }) => metrics.connections.add(1, accept),
   })
   let grace = 0
   closing.push(() => listeners.close(grace))
   metrics.connectionsActive.from(() => listeners.connections)
-  for (const address of listeners.addresses.values()) if (address.kind === 'tcp') ports.add(address.port)
+  for (const [name, address] of listeners.addresses)
+    if (address.kind === 'tcp' && extras.room?.servers.has(name) !== true) ports.add(address.port)
   readiness.ready('listeners')
 
   const reload = (next: Config) => {

@@ -89,7 +89,15 @@ export const denySchema = z.strictObject(
 )
 
 /** Proofs of a caller that a rule can demand. */
-export const proofKinds = ['x509-svid', 'jwt-svid', 'kubernetes-token', 'kernel', 'run-token', 'delegation'] as const
+export const proofKinds = [
+  'x509-svid',
+  'jwt-svid',
+  'kubernetes-token',
+  'kernel',
+  'run-token',
+  'namespace',
+  'delegation',
+] as const
 
 /** One rule. Plain, so that it can be extended; `checkRule` holds what concerns more than one key. */
 export const ruleSchema = z.strictObject({

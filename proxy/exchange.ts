@@ -40,6 +40,8 @@ export interface Connection {
   readonly localPort: number | undefined
   /** Where a redirected connection was going before the kernel turned it round to us. */
   readonly original?: Original
+  /** What keeps its caller from every other way out; absent where nothing of ours does. */
+  readonly isolation?: 'namespace'
   /** UNIX sockets: what the kernel said of the peer when it connected; pid 0 when it lives in a pid namespace that is not visible here. */
   readonly peer?: {
     readonly pid: number
@@ -62,7 +64,14 @@ export interface Original {
   readonly names: readonly string[]
 }
 
-export type ProofKind = 'x509-svid' | 'jwt-svid' | 'kubernetes-token' | 'kernel' | 'run-token' | 'delegation'
+export type ProofKind =
+  | 'x509-svid'
+  | 'jwt-svid'
+  | 'kubernetes-token'
+  | 'kernel'
+  | 'run-token'
+  | 'namespace'
+  | 'delegation'
 
 /** Who calls, and what proves it. The ID never comes from anything that the agent writes. */
 export interface Caller {

@@ -12,8 +12,8 @@ import { X509SvidAttestor } from '../../proxy/identify/x509-svid.ts'
 import type { Trust as TrustedDomains } from './federation.ts'
 import type { Cluster } from './kubernetes.ts'
 
-/** A certificate proves more than a token that others could have read, a token of this run less, and a user id least. */
-const strength = ['x509-svid', 'jwt-svid', 'kubernetes-token', 'run-token', 'kernel']
+/** A certificate proves more than a token that others could have read, a namespace or a token of this run less, and a user id least. */
+const strength = ['x509-svid', 'jwt-svid', 'kubernetes-token', 'namespace', 'run-token', 'kernel']
 
 export interface Trust {
   readonly trustDomain: TrustDomain

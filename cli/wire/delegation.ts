@@ -16,7 +16,7 @@ import { HeldDelegations } from '../../proxy/identify/delegation/held.ts'
 import { RootKeys } from '../../proxy/identify/delegation/root-keys.ts'
 import type { DelegationSettings } from '../../proxy/identify/delegation/settings.ts'
 import { egressOf } from '../../proxy/identify/jwt-svid.ts'
-import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
+import { type KernelFacts, kernelFacts } from '../../proxy/identify/kernel/facts.ts'
 import type { Secret } from '../../proxy/secret.ts'
 import { type KeySurroundings, openKeyDocument } from './keys.ts'
 
@@ -25,6 +25,8 @@ const sweepEvery = 60_000
 
 export interface DelegationSurroundings extends KeySurroundings {
   readonly trustDomain: TrustDomain
+  /** Of where the callers are; unless told, here. */
+  readonly facts: KernelFacts | undefined
   /** As configured now. */
   readonly settings: () => DelegationSettings
   /** Other trust domains whose agents may call. */
@@ -61,7 +63,7 @@ export async function openDelegation(surroundings: DelegationSurroundings): Prom
   await roots.renew()
   const revocations = revocationsOf(stops, now)
   const held = new HeldDelegations()
-  const facts = kernelFacts()
+  const facts = surroundings.facts ?? kernelFacts()
   const audience = egressOf(trustDomain)
   const delegations = new Delegations({
     held,

@@ -10,6 +10,7 @@ import type { IsOwn } from '../../proxy/forward/connector.ts'
 import { native } from '../../proxy/identify/kernel/native.ts'
 import { originalDestination, peerProcess } from '../../proxy/identify/kernel/peer.ts'
 import type { Diagnostics } from '../../proxy/record/diagnostics.ts'
+import type { Room } from './room.ts'
 
 export interface Listeners {
   readonly addresses: ReadonlyMap<string, ListenAddress>
@@ -27,13 +28,15 @@ interface Surroundings {
   readonly isOwn: IsOwn
   /** Names for which an address was given out, lately. */
   readonly namesOf: (address: string) => readonly string[]
+  /** Where callers are, unless here. */
+  readonly room: Room | undefined
   /** Told of each connection that is accepted. */
   readonly accepted: (listener: ListenSettings) => void
 }
 
 /** @throws when an address cannot be listened on; those opened before are closed again */
 export async function openListeners(listen: readonly ListenSettings[], surroundings: Surroundings): Promise<Listeners> {
-  const { doors, leaves, svids, now, accepted } = surroundings
+  const { doors, leaves, svids, now, room, accepted } = surroundings
   const listeners: Listener[] = []
   const addresses = new Map<string, ListenAddress>()
   const closeAll = (grace: number) => Promise.all(listeners.map((listener) => listener.close(grace)))
@@ -42,6 +45,7 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
       const { name, address, accept } = settings
       const tls = accept === 'https-proxy' ? presented(svids) : undefined
       const onAccept = () => accepted(settings)
+      const handed = room?.servers.get(name)
       const listener = new Listener({
         name,
         address,
@@ -52,9 +56,10 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
         now,
         peerCredentials: peerProcess,
         onAccept,
+        ...(handed === undefined ? {} : { isolation: 'namespace' }),
         ...(accept === 'redirected' ? { redirection: redirection(name, surroundings) } : {}),
       })
-      addresses.set(name, await listener.listen())
+      addresses.set(name, await listener.listen(handed))
       listeners.push(listener)
     }
   } catch (error) {
@@ -76,12 +81,15 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
 }
 
 /** @throws where the kernel cannot be asked */
-function redirection(listener: string, { isOwn, namesOf }: Surroundings): NonNullable<ListenerOptions['redirection']> {
+function redirection(
+  listener: string,
+  { isOwn, namesOf, room }: Surroundings,
+): NonNullable<ListenerOptions['redirection']> {
   const found = native()
   if ('missing' in found)
     throw new Error(`listener ${listener}: redirected connections need a call into the kernel: ${found.missing}`)
   return {
-    isOwn,
+    isOwn: room?.isOwn ?? isOwn,
     originalDestination(socket) {
       const original = originalDestination(socket)
       return original === undefined ? undefined : { ...original, names: namesOf(original.address) }

@@ -14,6 +14,7 @@ interface Origin {
   readonly accept: Connection['accept']
   readonly peerCredentials: (socket: Socket) => PeerCredentials | undefined
   readonly original: Connection['original'] | undefined
+  readonly isolation: Connection['isolation'] | undefined
 }
 
 /** The facts of one accepted connection; requests on it may still name different runs in Proxy-Authorization. */
@@ -36,7 +37,7 @@ export class Facts {
   }
 }
 
-export function factsOf(socket: Socket, { id, listener, accept, peerCredentials, original }: Origin): Facts {
+export function factsOf(socket: Socket, { id, listener, accept, peerCredentials, original, isolation }: Origin): Facts {
   const unix = socket.remoteAddress === undefined && socket.localAddress === undefined
   const peer = unix ? peerCredentials(socket) : undefined
   return new Facts({
@@ -50,6 +51,7 @@ export function factsOf(socket: Socket, { id, listener, accept, peerCredentials,
     localPort: socket.localPort,
     peerCertificates: socket instanceof TLSSocket ? presentedChain(socket) : [],
     ...(peer === undefined ? {} : { peer }),
+    ...(isolation === undefined ? {} : { isolation }),
     ...(original === undefined ? {} : { original }),
   })
 }

@@ -41,6 +41,8 @@ export interface ListenerOptions {
     readonly originalDestination: (socket: Socket) => Original | undefined
     readonly isOwn: (address: string, port: number) => boolean
   }
+  /** What keeps those who call here from every other way out. */
+  readonly isolation?: Connection['isolation']
   /** Told of each connection. */
   readonly onAccept?: () => void
 }
@@ -171,22 +173,23 @@ export class Listener {
   }
 
   #accept(socket: Socket | TLSSocket): void {
-    const { name, accept, now, peerCredentials, redirection, onAccept } = this.#options
+    const { name, accept, now, peerCredentials, redirection, isolation, onAccept } = this.#options
     onAccept?.()
     socket.on('error', () => socket.destroy())
     const original = redirection?.originalDestination(socket)
-    const facts = factsOf(socket, { id: requestId(now()), listener: name, accept, peerCredentials, original })
+    const id = requestId(now())
+    const facts = factsOf(socket, { id, listener: name, accept, peerCredentials, original, isolation })
     if (redirection !== undefined) return void this.#redirected(socket, facts, redirection.isOwn)
     this.#contexts.set(socket, unused({ facts, tunnel: undefined }))
     this.#http.emit('connection', socket)
   }
 
   #handshakeFailed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
-    const { name, accept, now, peerCredentials } = this.#options
+    const { name, accept, now, peerCredentials, isolation } = this.#options
     const refusal = refusalOfHandshake(error)
     if (refusal !== undefined) {
       const id = requestId(now())
-      const facts = factsOf(socket, { id, listener: name, accept, peerCredentials, original: undefined })
+      const facts = factsOf(socket, { id, listener: name, accept, peerCredentials, original: undefined, isolation })
       this.#fail(id, facts.connection(undefined), undefined, undefined, refusal)
     }
     socket.destroy()

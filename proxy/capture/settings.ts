@@ -42,9 +42,9 @@ const listenerSchema = z
         '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3, where a client certificate is asked for. `redirected`: connections of other users that the rules of `postern capture install` turn round to here; the name that TLS or HTTP gives is what counts. Listen on 127.0.0.1 and on ::1.',
       ),
     callers: z
-      .array(z.enum(['x509-svid', 'jwt-svid', 'kubernetes-token', 'kernel', 'run-token']))
+      .array(z.enum(['x509-svid', 'jwt-svid', 'kubernetes-token', 'kernel', 'run-token', 'namespace']))
       .describe(
-        'Proofs that count, any one of them. Empty means nobody. `jwt-svid` or `kubernetes-token` comes in `Proxy-Authorization: Bearer`, and counts with `http-proxy` only together with the user that `agent` or `uids` maps to the same ID. `run-token` is known only where `postern exec` opens the listener.',
+        'Proofs that count, any one of them. Empty means nobody. `jwt-svid` or `kubernetes-token` comes in `Proxy-Authorization: Bearer`, and counts with `http-proxy` only together with the user that `agent` or `uids` maps to the same ID. `run-token` and `namespace` are known only where `postern exec` opens the listener.',
       ),
     agent: spiffeId
       .optional()

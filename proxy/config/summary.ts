@@ -97,7 +97,7 @@ function callersOf(listener: Config['listen'][number], trustDomain: string): str
     if (proof === 'jwt-svid') return [`whoever presents a valid JWT-SVID, as the ID in it${confirmed}`]
     if (proof === 'kubernetes-token')
       return [`whoever presents a valid service-account token, as spiffe://${trustDomain}/ns/…/sa/…${confirmed}`]
-    if (proof === 'run-token') return ['commands that postern exec starts']
+    if (proof === 'run-token' || proof === 'namespace') return ['commands that postern exec starts']
     return [
       ...Object.entries(containers ?? {}).map(([container, id]) => `processes in container ${container}, as ${id}`),
       ...Object.entries(executables ?? {}).map(([path, id]) => `processes of ${path}, as ${id}`),

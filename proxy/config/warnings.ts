@@ -33,9 +33,10 @@ function listenWarnings({ listen, identity, federation }: Config): Mistake[] {
     if (callers.length === 0) return [{ path, message: 'nobody can call here, since no proof is accepted' }]
     if (callers.includes('jwt-svid') && !keys)
       return [{ path, message: 'PEM files have no keys of JWT-SVIDs; a SPIFFE bundle document has them' }]
-    if (callers.includes('run-token')) {
+    const ofExec = callers.find((proof) => proof === 'run-token' || proof === 'namespace')
+    if (ofExec !== undefined) {
       return [
-        { path, message: 'run tokens are known only where `postern exec` opens the listener; here they prove nothing' },
+        { path, message: `${ofExec} is known only where \`postern exec\` opens the listener; here it proves nothing` },
       ]
     }
     return []

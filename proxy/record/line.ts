@@ -144,10 +144,11 @@ function once<Of extends object, Part extends object>(make: (of: Of) => Part): (
   }
 }
 
-const connectionOf = once(({ id, remoteAddress, remotePort, original }: Connection) => ({
+const connectionOf = once(({ id, remoteAddress, remotePort, isolation, original }: Connection) => ({
   id,
   address: remoteAddress,
   port: remotePort,
+  isolation,
   original: original === undefined ? undefined : { address: original.address, port: original.port },
 }))
 

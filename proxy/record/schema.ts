@@ -30,6 +30,12 @@ export const auditRecord = z.strictObject({
       id: z.string().describe('The same for all requests of one connection and caller.'),
       address: z.string().optional().describe('Address of the calling side, where it has one.'),
       port: count.optional().describe('Port of the calling side.'),
+      isolation: z
+        .enum(['namespace'])
+        .optional()
+        .describe(
+          'What kept the caller from every other way out: `namespace`, a network namespace that ends at the proxy, made by `postern exec`. Absent where nothing of Postern’s own did.',
+        ),
       original: z
         .strictObject({
           address: z.string().describe('As the kernel remembers it.'),

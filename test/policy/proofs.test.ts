@@ -21,6 +21,7 @@ const known: Readonly<Record<ProofKind, true>> = {
   'kubernetes-token': true,
   kernel: true,
   'run-token': true,
+  namespace: true,
   delegation: true,
 }
 

@@ -22,11 +22,20 @@ export interface KernelFacts {
   process(pid: number): ProcessFacts | undefined
 }
 
+/** Another network namespace, whose sockets nobody sees from here. */
+export interface Elsewhere {
+  /** A descriptor of ours, of a socket to the kernel's diagnosis that was opened in there; undefined where it could not be had. */
+  readonly diagnosis: number | undefined
+  /** A process in there. */
+  readonly pid: () => number | undefined
+}
+
 /**
  * The facts of this machine, as this process may see them.
  * @param reaper this process's pid, once it has become the one that inherits a command's orphans
+ * @param elsewhere where the sockets of callers are, unless here
  */
-export function kernelFacts(reaper?: number): KernelFacts {
+export function kernelFacts(reaper?: number, elsewhere?: Elsewhere): KernelFacts {
   const limit = whyProcessesCannotBeTold()
   let sequence = 0
   let tree: { readonly root: number; readonly processes: ProcessTree } | undefined
@@ -40,9 +49,15 @@ export function kernelFacts(reaper?: number): KernelFacts {
     limit,
     socketOwner(ends) {
       sequence = (sequence + 1) >>> 0
-      const answer = nativeCalls()?.socketDiagnosis(diagnosisRequest(ends, sequence))
+      const asked = elsewhere === undefined || elsewhere.diagnosis !== undefined
+      const answer = asked
+        ? nativeCalls()?.socketDiagnosis(diagnosisRequest(ends, sequence), elsewhere?.diagnosis)
+        : undefined
       // A kernel without tcp_diag answers as if there were no such socket, so its tables have the last word.
-      return (answer && diagnosisAnswer(answer, ends, sequence)) ?? ownerInTables(ends)
+      return (
+        (answer && diagnosisAnswer(answer, ends, sequence)) ??
+        ownerInTables(ends, elsewhere === undefined ? 'self' : elsewhere.pid())
+      )
     },
     holderOf: (inode, root) => (limit === undefined ? treeBelow(root).holderOf(inode) : undefined),
     descends: (pid, root) => limit === undefined && treeBelow(root).has(pid),
@@ -57,10 +72,12 @@ export function kernelFacts(reaper?: number): KernelFacts {
   }
 }
 
-function ownerInTables(ends: TcpEnds): SocketOwner | undefined {
+/** @param of the process whose network namespace it is */
+function ownerInTables(ends: TcpEnds, of: number | 'self' | undefined): SocketOwner | undefined {
+  if (of === undefined) return undefined
   for (const name of tablesFor(ends)) {
     try {
-      const owner = ownerInTable(readFileSync(`/proc/net/${name}`, 'latin1'), name, ends)
+      const owner = ownerInTable(readFileSync(`/proc/${of}/net/${name}`, 'latin1'), name, ends)
       if (owner !== undefined) return owner
     } catch {
       // No such table: no IPv6, or no /proc.

@@ -41,7 +41,7 @@ describe('worth a second look', () => {
       'run tokens where none are known',
       'callers: [kernel], agent: spiffe://acme.example/local',
       'callers: [run-token]',
-      'listen.0.callers: run tokens are known only where `postern exec` opens the listener; here they prove nothing',
+      'listen.0.callers: run-token is known only where `postern exec` opens the listener; here it proves nothing',
     ],
     [
       'one family of two',
