@@ -1,0 +1,50 @@
+// The engine finds what is there to be found.
+import { describe, expect, it } from 'vitest'
+import { Coverage } from './coverage.ts'
+import { Engine } from './engine.ts'
+import { mutated } from './mutate.ts'
+import { Random } from './random.ts'
+import { latin1, must, type Target } from './target.ts'
+import { loadTarget } from './targets.ts'
+
+describe('the engine', () => {
+  const engineOf = (target: Target, coverage: Coverage) => new Engine(target, coverage, new Random(7), () => {})
+
+  it('finds what breaks, tells each cause once, and gives the shortest input that does it', async () => {
+    using coverage = new Coverage()
+    coverage.start()
+    const run = (input: Uint8Array) => {
+      const text = Buffer.from(input).toString('latin1')
+      must(!text.includes('POST'), 'POST')
+      if (text.includes('STPO')) throw new RangeError('STPO')
+    }
+    const engine = engineOf({ name: 'test', seeds: [], dictionary: ['PO', 'ST'], run }, coverage)
+    await engine.begin([Buffer.from('some text')])
+    await engine.breed({ time: 10_000, inputs: 3_000 })
+    expect(engine.figures.inputs).toBe(3_000)
+    const found = engine.failures.map(({ kind, input }) => `${kind} ${Buffer.from(input).toString('latin1')}`)
+    expect(found.toSorted()).toEqual(['crash POST', 'crash STPO'])
+  })
+
+  it('keeps the inputs that reach something new, and of those as few as reach it all', async () => {
+    using coverage = new Coverage()
+    coverage.start()
+    const engine = engineOf(await loadTarget('client-hello'), coverage)
+    await engine.begin([Buffer.of(22, 3, 1, 0, 5, 1, 0, 0, 1, 3)])
+    const { blocks } = engine.figures
+    await engine.breed({ time: 10_000, inputs: 4_000 })
+    expect(engine.figures.blocks).toBeGreaterThan(blocks)
+    expect(engine.figures.kept).toBeGreaterThan(1)
+    expect((await engine.distilled()).length).toBeLessThanOrEqual(engine.figures.kept)
+  })
+
+  it('makes the same inputs of the same seed', () => {
+    const material = { dictionary: [Buffer.from('word')], other: Buffer.from('another input 7'), longest: 100 }
+    const some = () => {
+      const random = new Random(3)
+      return Array.from({ length: 200 }, () => latin1(mutated(Buffer.from('some text 12'), random, material)))
+    }
+    expect(some()).toEqual(some())
+    expect(new Set(some()).size).toBeGreaterThan(100)
+  })
+})
