@@ -69,6 +69,10 @@ const commands: Readonly<Record<string, { readonly summary: string; readonly loa
     summary: 'turn what others send round to the proxy, and prove that nothing gets past it',
     load: async () => (await import('./capture.ts')).captureCommand(),
   },
+  doctor: {
+    summary: 'prove from inside that nothing escapes, everything trusts, and the agent holds no secret',
+    load: async () => (await import('./doctor.ts')).doctorCommand(),
+  },
   demo: {
     summary: 'show on this machine what Postern does, and check each claim',
     load: async () => (await import('./demo.ts')).demoCommand(),

@@ -39,7 +39,8 @@ const ways = [
 const proxyVariables = new Set([...ways, ...exceptions])
 const wayVariables = new Set(ways)
 
-const lookalike =
+/** Names of variables that hold a credential. */
+export const lookalike =
   /(^|_)(token|api_?key|secret|secret_?key|access_?key|private_?key|auth_?key|password|passwd|credentials?)$/i
 
 export function commandEnvironment(options: EnvironmentOptions): CommandEnvironment {

@@ -81,6 +81,9 @@ export function misused(places: readonly string[], detail: string): Refusal {
   return new Refusal('stand_in_misused', { detail: `${places.join(', ')}: ${detail}`, findings })
 }
 
+/** Whether a text is, or has in it, a stand-in: worth nothing to whoever reads it. */
+export const holdsStandIn = (text: string): boolean => occurrences(text) > 0
+
 function occurrences(text: string): number {
   let count = 0
   for (let at = text.indexOf(marker); at !== -1; at = text.indexOf(marker, at + marker.length)) count++

@@ -11,6 +11,7 @@ import { captureCommand } from '../../cli/capture.ts'
 import { checkCommand } from '../../cli/check.ts'
 import { delegateCommand } from '../../cli/delegate.ts'
 import { demoCommand } from '../../cli/demo.ts'
+import { doctorCommand } from '../../cli/doctor.ts'
 import { execCommand } from '../../cli/exec.ts'
 import { identityCommand } from '../../cli/identity.ts'
 import { injectorCommand } from '../../cli/injector.ts'
@@ -83,6 +84,7 @@ describe('the commands', () => {
     killsCommand(),
     identityCommand(),
     injectorCommand(),
+    doctorCommand(),
     demoCommand(),
   ]
 

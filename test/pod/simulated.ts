@@ -51,13 +51,16 @@ export class SimulatedPod {
     this.#outside = outside
   }
 
-  /** Without rules and without a proxy, yet. */
-  static async make(): Promise<SimulatedPod> {
+  /**
+   * Without rules and without a proxy, yet.
+   * @param more sections of the configuration, in YAML, and files beside it
+   */
+  static async make(more = '', files: Readonly<Record<string, string>> = {}): Promise<SimulatedPod> {
     const authority = makeAuthority()
     const spaces = await namespaces()
     run([...spaces.inPod, 'sysctl', '-qw', 'net.ipv4.ping_group_range=0 2147483647'])
     const place = await workplace(
-      { 'ca.pem': authority.pem, 'postern.yaml': configuration },
+      { 'ca.pem': authority.pem, 'postern.yaml': configuration + more, ...files },
       { uid: users.proxy, gid: users.proxy },
     )
     // The agent reads what it must trust, and not the records.
@@ -106,13 +109,14 @@ export class SimulatedPod {
     ])
   }
 
-  async startProxy(): Promise<void> {
+  /** @param secrets variables that only the proxy has */
+  async startProxy(secrets: Readonly<Record<string, string>> = { API_KEY: canary }): Promise<void> {
     const { path } = this.#place
     const command = [process.execPath, program, 'run', '-c', 'postern.yaml']
     const [file = '', ...argv] = [...this.#spaces.inPod, ...this.#withFiles(users.proxy, command)]
     const child = spawn(file, argv, {
       cwd: path,
-      env: { PATH: process.env.PATH ?? '', HOME: path, API_KEY: canary },
+      env: { PATH: process.env.PATH ?? '', HOME: path, ...secrets },
     })
     this.#proxy = new Postern(child)
     await this.#proxy.told('ready')
@@ -130,13 +134,29 @@ export class SimulatedPod {
     return this.#run(this.#withFiles(uid, command))
   }
 
+  /** A command of root in the pod, with every right, and with other variables besides those of trust; undefined takes one out. */
+  root(command: readonly string[], variables: Readonly<Record<string, string | undefined>>): Promise<Ran> {
+    return this.#run(this.#inPlace(command), variables)
+  }
+
+  /** As `agent`, with other variables and these arguments of setpriv besides. */
+  agentWith(
+    command: readonly string[],
+    variables: Readonly<Record<string, string | undefined>>,
+    rights: readonly string[] = nothing,
+  ): Promise<Ran> {
+    return this.#run(this.#inPlace(asUser(users.agent, command, rights)), variables)
+  }
+
   /** A command in a container of the pod: a user without any capability and with no way to get one, and the pod's own hosts and resolver. */
   #withFiles(uid: number, command: readonly string[]): string[] {
+    return this.#inPlace(asUser(uid, command, nothing))
+  }
+
+  #inPlace(command: readonly string[]): string[] {
     const { path } = this.#place
     const files = `mount --bind ${path}/hosts /etc/hosts; mount --bind ${path}/resolv.conf /etc/resolv.conf; exec "$@"`
-    const user = ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups']
-    const nothing = ['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all']
-    return ['unshare', '-m', 'sh', '-ec', files, 'sh', ...user, ...nothing, ...command]
+    return ['unshare', '-m', 'sh', '-ec', files, 'sh', ...command]
   }
 
   /** One of the attempts in Python: what it got. */
@@ -145,7 +165,7 @@ export class SimulatedPod {
     return out.trim() || errors
   }
 
-  async #run(command: readonly string[]): Promise<Ran> {
+  async #run(command: readonly string[], variables: Readonly<Record<string, string | undefined>> = {}): Promise<Ran> {
     const [file = '', ...argv] = [...this.#spaces.inPod, ...command]
     const trust = await readFile(join(this.#place.path, 'shared/trust/agent.env'), 'utf8').catch(() => '')
     const environment = Object.fromEntries(
@@ -154,7 +174,9 @@ export class SimulatedPod {
         return name === undefined ? [] : [[name, value?.replace(/^(['"])(.*)\1$/, '$2')]]
       }),
     )
-    const child = spawn(file, argv, { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/', ...environment } })
+    const child = spawn(file, argv, {
+      env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', HOME: '/', ...environment, ...variables },
+    })
     const timer = setTimeout(() => child.kill('SIGKILL'), 30_000)
     let out = ''
     let errors = ''
@@ -195,6 +217,12 @@ export class SimulatedPod {
     await this.#place[Symbol.asyncDispose]()
     await this.#spaces[Symbol.asyncDispose]()
   }
+}
+
+const nothing = ['--no-new-privs', '--bounding-set=-all', '--inh-caps=-all']
+
+function asUser(uid: number, command: readonly string[], rights: readonly string[]): string[] {
+  return ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', ...rights, ...command]
 }
 
 const configuration = `version: 1

@@ -33,6 +33,16 @@ export interface Native {
   reap(pid: number): boolean
   /** Overwrites with zeros a variable’s value where the kernel shows it as /proc/<pid>/environ; it reads as empty from then on. False when there is no such variable. */
   blankVariable(name: string): boolean
+  /**
+   * Opens a socket (socket(2)), sends through it where it is told to, and closes it again.
+   * @param send a socket address as the kernel has it, and what to send there
+   */
+  trySocket(
+    family: number,
+    type: number,
+    protocol: number,
+    send?: { readonly to: Uint8Array; readonly bytes: Uint8Array },
+  ): 'no socket' | 'opened' | 'not sent' | 'sent'
 }
 
 export interface NativeMissing {
@@ -63,6 +73,8 @@ const signatures = {
   getsockopt: { return: 'int32', arguments: ['int32', 'int32', 'int32', 'buffer', 'buffer'] },
   socket: { return: 'int32', arguments: ['int32', 'int32', 'int32'] },
   send: { return: 'int64', arguments: ['int32', 'buffer', 'uint64', 'int32'] },
+  sendto: { return: 'int64', arguments: ['int32', 'buffer', 'uint64', 'int32', 'buffer', 'uint32'] },
+  close: { return: 'int32', arguments: ['int32'] },
   recv: { return: 'int64', arguments: ['int32', 'buffer', 'uint64', 'int32'] },
   prctl: { return: 'int32', arguments: ['int32', 'uint64', 'uint64', 'uint64', 'uint64'] },
   waitpid: { return: 'int32', arguments: ['int32', 'buffer', 'int32'] },
@@ -156,6 +168,18 @@ function bind(ffi: Ffi, libc: Calls): Native {
       if (value === 0n) return false
       for (let at = 0; ffi.getUint8(value, at) !== 0; at += 1) ffi.setUint8(value, at, 0)
       return true
+    },
+    trySocket(family, type, protocol, send) {
+      const fd = libc.socket(family, type | SOCK_CLOEXEC, protocol)
+      if (fd === -1) return 'no socket'
+      try {
+        if (send === undefined) return 'opened'
+        const { to, bytes } = send
+        const sent = libc.sendto(fd, bytes, BigInt(bytes.length), MSG_DONTWAIT, to, to.length)
+        return sent === BigInt(bytes.length) ? 'sent' : 'not sent'
+      } finally {
+        libc.close(fd)
+      }
     },
   }
 }
