@@ -9,6 +9,7 @@ import { loadConfig } from '../proxy/config/load.ts'
 import { ConfigError } from '../proxy/config/problems.ts'
 import type { Config } from '../proxy/config/schema.ts'
 import { type KernelFacts, kernelFacts } from '../proxy/identify/kernel/facts.ts'
+import { NamespaceAttestor } from '../proxy/identify/namespace.ts'
 import { RUN_USER, RunTokenAttestor } from '../proxy/identify/run-token.ts'
 import { diagnostics } from '../proxy/record/diagnostics.ts'
 import { configPath } from './config-path.ts'
@@ -16,8 +17,9 @@ import { commandsAgent } from './exec/agent.ts'
 import { type RunningCommand, runCommand, SignalRelay } from './exec/command.ts'
 import { commandEnvironment, defaultNoProxy, secretVariables } from './exec/environment.ts'
 import { exposedAbove } from './exec/exposed.ts'
+import { type Isolate, isolateOption, roomFor } from './exec/isolate/wanted.ts'
 import { adoptOrphans } from './exec/orphans.ts'
-import { execConfig, execListener } from './exec/settings.ts'
+import { execConfig, execListener, roomListeners } from './exec/settings.ts'
 import { CommandError, exit, usageExit } from './exit.ts'
 import { blankVariables, protectProcess } from './protect.ts'
 import { type Gate, open } from './wire.ts'
@@ -29,6 +31,7 @@ interface Options {
   readonly bypass?: string
   readonly keepEnv?: readonly string[]
   readonly dropEnv?: true
+  readonly isolate: Isolate
   readonly verbose?: true
 }
 
@@ -37,10 +40,12 @@ Examples:
   postern exec -- python agent.py
   postern exec -c team.yaml --as spiffe://acme.example/researcher -- npm start
   postern exec --keep-env GITHUB_TOKEN -- bash        a shell, to look around in
+  postern exec --isolate=require -- java -jar agent.jar        also what ignores the proxy variables
   postern exec --records /tmp/r.jsonl -- ./agent ; postern logs /tmp/r.jsonl
 
 The command's own exit code is passed on; 128 + n when signal n ended it; 126 and 127 when it could not be run.
-Before it starts: 64 wrong usage, 69 the proxy cannot be opened, 78 the configuration is missing or wrong.`
+Before it starts: 64 wrong usage, 69 the proxy cannot be opened, or a required isolation cannot be had,
+78 the configuration is missing or wrong.`
 
 export function execCommand(): Command {
   return (
@@ -65,6 +70,7 @@ export function execCommand(): Command {
         [],
       )
       .option('--drop-env', 'leave out every other variable that looks like a credential')
+      .addOption(isolateOption())
       .option('--verbose', 'tell what is set up, on standard error')
       .addHelpText('after', examples)
       .exitOverride(usageExit)
@@ -97,17 +103,24 @@ async function run(file: string, argv: readonly string[], options: Options): Pro
   const agent = commandsAgent(options.as, config)
   const secrets = secretVariables(config)
   blankVariables(secrets)
-  warnOfGaps(secrets, gap)
 
   const orphanage = adoptOrphans()
   const signals = new SignalRelay()
-  const facts = kernelFacts(orphanage && process.pid)
-  if (facts.limit !== undefined) say(`only the token tells the command from its neighbours: ${facts.limit}.`)
+  const reaper = orphanage && process.pid
+  const room = await roomFor(options.isolate, environment.PATH ?? '', reaper, say)
+  // A room is not let into the processes outside, whoever's they are.
+  if (room === undefined) warnOfGaps(secrets, gap)
+  const facts = room?.facts ?? kernelFacts(reaper)
+  if (room === undefined && facts.limit !== undefined)
+    say(`only the token tells the command from its neighbours: ${facts.limit}.`)
   const token = randomBytes(32).toString('base64url')
   const tokenDigest = createHash('sha256').update(token).digest()
   let command: RunningCommand | undefined
   const rootPid = () => command?.pid()
-  const attestor = new RunTokenAttestor({ tokenDigest, agent, uid: process.getuid?.(), rootPid, facts })
+  const attestor =
+    room === undefined
+      ? new RunTokenAttestor({ tokenDigest, agent, uid: process.getuid?.(), rootPid, facts })
+      : new NamespaceAttestor({ tokenDigest, agent, rootPid, facts })
 
   const settings = execConfig(config, options.records, environment)
   const log = diagnostics({
@@ -119,7 +132,7 @@ async function run(file: string, argv: readonly string[], options: Options): Pro
   const gate = await open(settings, {
     environment,
     log,
-    listen: [execListener],
+    ...(room === undefined ? { listen: [execListener] } : { listen: roomListeners(room.servers), room }),
     // Commands side by side, each with a proxy of its own, have one file by default.
     sharedRecords: true,
     attestors: new Map([[attestor.name, attestor]]),
@@ -139,11 +152,12 @@ async function run(file: string, argv: readonly string[], options: Options): Pro
     })
     if (suspects.length > 0)
       say(`handed on, though it looks like a credential: ${suspects.join(', ')} (--drop-env, --keep-env).`)
-    if (options.verbose === true) describe(agent, settings, facts, variables)
-    command = runCommand(file, argv, variables, signals)
+    if (options.verbose === true) describe(agent, settings, facts, room !== undefined, variables)
+    command = runCommand(file, argv, variables, signals, room?.enter)
     return await command.ended
   } finally {
     await gate.close('the command has ended')
+    room?.close()
     rmSync(folder, { recursive: true, force: true })
     orphanage?.close()
     signals.close()
@@ -171,9 +185,11 @@ function describe(
   agent: string,
   { records }: Config,
   { limit }: KernelFacts,
+  isolated: boolean,
   variables: Readonly<Record<string, string>>,
 ): void {
-  say(`the command is ${agent}, known by ${limit === undefined ? 'its token and the kernel' : 'its token'}.`)
+  const proof = isolated ? 'its namespace' : 'its token'
+  say(`the command is ${agent}, known by ${limit === undefined ? `${proof} and the kernel` : proof}.`)
   say(`records go to ${records.to}.`)
   say(`called directly: ${variables.NO_PROXY || 'nothing'}.`)
 }

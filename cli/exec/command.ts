@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { constants } from 'node:os'
 import { readStat } from '../../proxy/identify/kernel/process-stat.ts'
+import { findProgram } from './isolate/programs.ts'
 
 /** Sent by a terminal to everything in its foreground, so to the command already when they reach us there. */
 const fromTerminal = ['SIGINT', 'SIGQUIT', 'SIGTSTP', 'SIGWINCH'] as const
@@ -61,23 +62,42 @@ function inForeground(): boolean {
   return process.stdin.isTTY || process.stdout.isTTY || process.stderr.isTTY
 }
 
-/** Starts a command in our process group, with our standard streams. */
+/** Says so. @returns the exit code for it */
+function cannotBeRun(file: string, { code, message }: Pick<NodeJS.ErrnoException, 'code' | 'message'>): number {
+  const missing = code === 'ENOENT'
+  console.error(`postern: ${file}: ${missing ? 'no such program' : `cannot be run (${message})`}`)
+  return missing ? 127 : 126
+}
+
+/**
+ * Starts a command in our process group, with our standard streams.
+ * @param before programs that end by becoming the next one, the last of them by becoming the command
+ */
 export function runCommand(
   file: string,
   argv: readonly string[],
   environment: NodeJS.ProcessEnv,
   signals: SignalRelay,
+  before: readonly string[] = [],
 ): RunningCommand {
-  const child = spawn(file, argv, { env: environment, stdio: 'inherit' })
+  const [first = file, ...rest] = [...before, file, ...argv]
+  // They would say it in words of their own.
+  const found = first === file ? undefined : findProgram(file, environment.PATH ?? '')
+  if (found !== undefined && 'code' in found) {
+    const { code } = found
+    return {
+      pid: () => undefined,
+      ended: Promise.resolve(cannotBeRun(file, { code, message: `spawn ${file} ${code}` })),
+    }
+  }
+  const child = spawn(first, rest, { env: environment, stdio: 'inherit' })
   let running = true
   const ended = new Promise<number>((resolve) => {
-    child.on('error', (error) => {
+    child.on('error', (error: NodeJS.ErrnoException) => {
       // A signal that could not be delivered (a command that has become another user) is no end.
       if (child.pid !== undefined) return
       running = false
-      const missing = 'code' in error && error.code === 'ENOENT'
-      console.error(`postern: ${file}: ${missing ? 'no such program' : `cannot be run (${error.message})`}`)
-      resolve(missing ? 127 : 126)
+      resolve(cannotBeRun(file, error))
     })
     child.once('exit', (code, signal) => {
       running = false

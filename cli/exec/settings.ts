@@ -13,6 +13,28 @@ export const execListener: ListenSettings = {
   callers: ['run-token'],
 }
 
+/** All that the command of a room sends, whatever address it had in mind; IPv4 and IPv6. Its ports are those of the room. */
+export const redirectedListener: ListenSettings = {
+  name: 'exec-redirected',
+  address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
+  accept: 'redirected',
+  callers: ['namespace'],
+}
+export const redirectedListenerV6: ListenSettings = {
+  ...redirectedListener,
+  name: 'exec-redirected-v6',
+  address: { kind: 'tcp', host: '::1', port: 0 },
+}
+
+/**
+ * Where the command is in a room of its own, nobody else reaches these.
+ * @param opened names of the listeners that could be opened in there
+ */
+export function roomListeners(opened: ReadonlyMap<string, unknown>): ListenSettings[] {
+  const proxy: ListenSettings = { ...execListener, callers: ['namespace'] }
+  return [proxy, redirectedListener, redirectedListenerV6].filter(({ name }) => opened.has(name))
+}
+
 /**
  * The admin socket trusts its user, which here is the command's user too, and the ports of two runs would clash; so
  * neither is opened. What is left for agents that somebody else starts stays as a running service left it.

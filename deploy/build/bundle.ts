@@ -20,7 +20,11 @@ function instead(module: string, contents: string, asked: ImportKind = 'import-s
 
 await rm(outdir, { recursive: true, force: true })
 await build({
-  entryPoints: [`${root}cli/main.ts`],
+  entryPoints: {
+    main: `${root}cli/main.ts`,
+    // Started as a process of its own, in the namespace of a command.
+    inside: `${root}cli/exec/isolate/inside.ts`,
+  },
   outdir,
   // A command loads what it needs alone.
   splitting: true,
