@@ -69,7 +69,8 @@ export function nftTable(plan: Wall, name = tableName, dormant = false): string 
       // An error at once lets a QUIC client go back to TCP; silence would cost it seconds.
       'udp dport 443 counter name quic reject with icmpx admin-prohibited',
       'meta l4proto udp counter name past_udp reject with icmpx admin-prohibited',
-      'meta l4proto { icmp, ipv6-icmp } counter name ping drop',
+      // ICMP and ICMPv6 by number: their names are in /etc/protocols, which a small image does not have.
+      'meta l4proto { 1, 58 } counter name ping drop',
       'counter name protocols drop',
     ]),
     // What a container inside this one sends never comes by the output.
