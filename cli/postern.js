@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Starts the command line on a Node that can run it: this one if it is new enough, else the one that npm installed beside us.
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { access, existsSync } from 'node:fs'
 import module, { createRequire } from 'node:module'
 import { constants } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -19,6 +19,13 @@ if (major >= 24) {
   process.emitWarning = (warning, ...rest) => {
     const kind = typeof rest[0] === 'string' ? rest[0] : rest[0]?.type
     if (kind !== 'ExperimentalWarning') emit.call(process, warning, ...rest)
+  }
+  // Names are resolved in half of libuv's threads, and a name server that is silent keeps one for seconds: with the four of
+  // the default, two such names would hold up every other. Read when the first work is given to them; not for children.
+  if (process.env.UV_THREADPOOL_SIZE === undefined) {
+    process.env.UV_THREADPOOL_SIZE = '16'
+    access('/', () => {})
+    delete process.env.UV_THREADPOOL_SIZE
   }
   // For a checkout only: whoever can write the cache can as well write the sources. Beside an installed bundle, it would
   // be a way in for the agent.

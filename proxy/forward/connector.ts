@@ -6,6 +6,8 @@ import { presentedChain } from '../../certs/x509/presented.ts'
 import { type Reason, Refusal } from '../refusal.ts'
 import { AllowedRanges } from './address.ts'
 import { isRejection } from './alerts.ts'
+import { Lookups } from './lookups.ts'
+import { Recent } from './recent.ts'
 import type { Resolve } from './resolver.ts'
 
 /** Tells whether an address and port are one of this proxy's own listeners. */
@@ -32,7 +34,7 @@ export interface Reachable {
 
 export class Connector {
   readonly #patience: number
-  readonly #resolve: Resolve
+  readonly #lookups: Lookups
   readonly #isOwn: IsOwn
   readonly #ranges: AllowedRanges
   readonly #context: SecureContext
@@ -40,13 +42,13 @@ export class Connector {
   /** Whether a handshake may be cut short. Not where somebody proves an identity in it: a resumed one proves it no more. */
   readonly #resumes: boolean
   /** Of each host, as resolved last. */
-  readonly #resolved = new Map<string, readonly string[]>()
+  readonly #resolved = new Recent<readonly string[]>()
   /** TLS sessions by host and port, so that a new connection need not repeat the whole handshake. */
-  readonly #sessions = new Map<string, Buffer>()
+  readonly #sessions = new Recent<Buffer>()
 
   constructor({ addresses, ca, patience, certificate, checkPeer }: Reachable, resolve: Resolve, isOwn: IsOwn) {
     this.#patience = patience
-    this.#resolve = resolve
+    this.#lookups = new Lookups(resolve, patience)
     this.#isOwn = isOwn
     this.#ranges = new AllowedRanges(addresses)
     this.#checkPeer = checkPeer
@@ -64,12 +66,14 @@ export class Connector {
    * @throws Refusal `blocked_address`, `self_request`, `upstream_unresolved`, `upstream_unreachable`, `upstream_untrusted`, `upstream_timeout`, `upstream_rejected_certificate`, and what `checkPeer` throws
    */
   async connect(place: Place, oneWayAtATime = false): Promise<Socket> {
+    const began = performance.now()
     const addresses = await this.#checked(place)
+    const left = Math.max(1, this.#patience - (performance.now() - began))
     const socket =
       place.scheme === 'https'
         ? this.#startTls(place, addresses)
         : connectTcp({ ...this.#options(place, addresses), allowHalfOpen: oneWayAtATime })
-    await connected(socket, place, this.#patience)
+    await connected(socket, place, left, this.#patience)
     if (this.#checkPeer !== undefined && socket instanceof TLSSocket) admitted(socket, this.#checkPeer)
     socket.setNoDelay(true)
     // Node lets an end follow what OpenSSL complains of later, such as an alert, and undici would tell of the end alone.
@@ -84,7 +88,7 @@ export class Connector {
 
   /** One address that must not be reached makes the whole answer suspect: an honest name has none. */
   async #checked({ host, port }: Place): Promise<readonly string[]> {
-    const addresses = await this.#resolve(host)
+    const addresses = await this.#lookups.addressesOf(host)
     if (addresses.length === 0) throw new Refusal('upstream_unresolved', { detail: `${host} has no address` })
     for (const address of addresses) {
       const verdict = this.#ranges.verdict(address)
@@ -135,7 +139,8 @@ function admitted(socket: TLSSocket, check: NonNullable<Reachable['checkPeer']>)
   }
 }
 
-function connected(socket: Socket | TLSSocket, place: Place, patience: number): Promise<void> {
+/** @param left milliseconds that are left of the patience */
+function connected(socket: Socket | TLSSocket, place: Place, left: number, patience: number): Promise<void> {
   const secure = 'encrypted' in socket
   const subject = `${place.host}:${place.port}`
   return new Promise((resolve, reject) => {
@@ -156,7 +161,7 @@ function connected(socket: Socket | TLSSocket, place: Place, patience: number): 
     }
     const timer = setTimeout(
       () => fail(new Refusal('upstream_timeout', { detail: `${subject}: not connected within ${patience} ms` })),
-      patience,
+      left,
     )
     socket.once('error', refused)
     socket.once(secure ? 'secureConnect' : 'connect', () => {

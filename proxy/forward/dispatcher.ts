@@ -9,6 +9,7 @@ import type { Forwarder } from './forwarder.ts'
 import { endWhenIdle } from './idle.ts'
 import { mismatch } from './mismatch.ts'
 import type { Mutual, MutualFor } from './mutual.ts'
+import { Recent } from './recent.ts'
 import type { Resolve } from './resolver.ts'
 import { connectBy, originOf } from './undici.ts'
 
@@ -25,7 +26,7 @@ interface Pool {
   readonly agent: Agent
   readonly connector: Connector
   /** The address last connected to, by origin. */
-  readonly addresses: Map<string, string>
+  readonly addresses: Recent<string>
 }
 
 export class PooledForwarder implements Forwarder {
@@ -137,7 +138,7 @@ function openPool(
   isOwn: IsOwn,
 ): Pool {
   const connector = new Connector({ addresses, ca, patience: timeouts.connect, ...mutual }, resolve, isOwn)
-  const used = new Map<string, string>()
+  const used = new Recent<string>()
   const agent = new Agent({
     connect: connectBy(connector, (place, address) => used.set(originOf(place), address)),
     pipelining: 1,

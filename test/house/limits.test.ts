@@ -24,6 +24,8 @@ import { mostStreams, streamIdle } from '../../proxy/dns/stub.ts'
 import { longestPrefix, mostLabels, mostNewNames } from '../../proxy/dns/tunnels.ts'
 import { mostWaiting } from '../../proxy/forward/answer.ts'
 import { largestAnswerHead } from '../../proxy/forward/dispatcher.ts'
+import { mostLookups } from '../../proxy/forward/lookups.ts'
+import { mostRemembered } from '../../proxy/forward/recent.ts'
 import { destinationSchema } from '../../proxy/forward/settings.ts'
 import { longestUserToken } from '../../proxy/identify/user-token/jwt.ts'
 import { longestSecret } from '../../proxy/obtain/make-secret.ts'
@@ -92,9 +94,11 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['Tokens remembered in order to be taken back', grouped(mostMinted)],
   ['Tokens of those who were stopped that are still to be taken back', grouped(mostRevocations)],
   ['Characters of a user’s token', grouped(longestUserToken)],
+  ['Names of one destination being resolved at once', String(mostLookups)],
+  ['Hosts of one destination that are remembered, with their TLS sessions', grouped(mostRemembered)],
   ['Head of an answer', grouped(largestAnswerHead)],
   ['Bytes of an answer that wait for the agent', grouped(mostWaiting)],
-  ['Connecting, TLS included', `\`timeouts.connect\`, ${seconds(timeouts.connect)}`],
+  ['Resolving and connecting, TLS included', `\`timeouts.connect\`, ${seconds(timeouts.connect)}`],
   ['Until the head of the answer', `\`timeouts.headers\`, ${seconds(timeouts.headers)}`],
   ['Without a byte in a body, a tunnel or a WebSocket', `\`timeouts.idle\`, ${seconds(timeouts.idle)}`],
   ['Body of an answer', 'none'],

@@ -1,6 +1,6 @@
 // Who the proxy is to a token server: each method of client authentication in the form in which it goes over the wire.
 import { X509Certificate } from 'node:crypto'
-import type { SvidSource } from '../../../certs/source.ts'
+import type { SvidSource, X509Svid } from '../../../certs/source.ts'
 import { Refusal } from '../../refusal.ts'
 import { readReference } from '../reference.ts'
 import { readSmallFile } from '../small-file.ts'
@@ -30,7 +30,7 @@ export async function proveClient(
   surroundings: Surroundings,
 ): Promise<ClientProof> {
   if (client === undefined) return { form: [] }
-  const id = client.id === 'spiffe-id' ? ownIdentity(surroundings).svid().id : client.id
+  const id = client.id === 'spiffe-id' ? ownSvid(surroundings).id : client.id
   switch (client.auth) {
     case 'none':
     case 'tls_client_auth':
@@ -61,7 +61,7 @@ export async function proveClient(
       return asserted(id, 'jwt-bearer', assertion)
     }
     case 'jwt-spiffe':
-      return asserted(id, client.assertionType, await ownIdentity(surroundings).jwt([client.audience ?? server]))
+      return asserted(id, client.assertionType, await ownJwt(surroundings, [client.audience ?? server]))
   }
 }
 
@@ -76,7 +76,7 @@ export async function clientCertificate(
   if (client?.auth !== 'tls_client_auth') return undefined
   if (client.certificate !== undefined && client.key !== undefined)
     return { chain: await readSmallFile(client.certificate), key: await readReference(client.key, surroundings) }
-  const { chain, key } = ownIdentity(surroundings).svid()
+  const { chain, key } = ownSvid(surroundings)
   return {
     chain: chain.map((der) => new X509Certificate(der).toString()).join(''),
     key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
@@ -98,8 +98,32 @@ function formEncode(text: string): string {
   return new URLSearchParams([['', text]]).toString().slice(1)
 }
 
-/** @throws Refusal when the proxy has no identity of its own */
-export function ownIdentity({ svids }: Pick<Surroundings, 'svids'>): SvidSource {
+/** @throws Refusal `credential_unavailable` when the proxy has no identity of its own, or none now */
+function ownSvid(surroundings: Pick<Surroundings, 'svids'>): X509Svid {
+  try {
+    return ownIdentity(surroundings).svid()
+  } catch (error) {
+    throw withoutIdentity(error)
+  }
+}
+
+/** A JWT-SVID of the proxy. @throws Refusal `credential_unavailable` when none can be had now */
+export async function ownJwt(surroundings: Pick<Surroundings, 'svids'>, audience: readonly string[]): Promise<string> {
+  try {
+    return await ownIdentity(surroundings).jwt(audience)
+  } catch (error) {
+    throw withoutIdentity(error)
+  }
+}
+
+function ownIdentity({ svids }: Pick<Surroundings, 'svids'>): SvidSource {
   if (svids === undefined) throw new Refusal('credential_unavailable', { detail: 'the proxy has no SPIFFE identity' })
   return svids
+}
+
+/** Its source was away, took it back, or gave it for too short a time: that is foreseen, and passes. */
+function withoutIdentity(error: unknown): Refusal {
+  if (error instanceof Refusal) return error
+  const detail = error instanceof Error ? error.message : String(error)
+  return new Refusal('credential_unavailable', { detail, cause: error })
 }

@@ -8,7 +8,7 @@ import { span } from '../common-settings.ts'
 import type { Need } from '../provider.ts'
 import { readReference } from '../reference.ts'
 import type { Surroundings } from '../surroundings.ts'
-import { ownIdentity } from './client-authentication.ts'
+import { ownJwt } from './client-authentication.ts'
 import { signingKeys } from './client-settings.ts'
 import { signAssertion } from './sign-jwt.ts'
 import { statementOf } from './statement.ts'
@@ -98,7 +98,7 @@ export async function securityToken(
 ): Promise<string> {
   switch (settings.from) {
     case 'svid':
-      return ownIdentity(surroundings).jwt([settings.audience ?? server])
+      return ownJwt(surroundings, [settings.audience ?? server])
     case 'secret':
       return readReference(settings.token, surroundings)
     case 'principal': {

@@ -191,6 +191,18 @@ describe('nothing is sent', () => {
       expect(refusal.detail).toBe('the proxy has no SPIFFE identity')
     }
   })
+
+  it('with an identity that has expired, or was taken back', async () => {
+    const gone = () => {
+      throw new Error('the identity has expired')
+    }
+    const svids = { svid: gone, bundle: () => undefined, jwt: async () => gone(), async *updates() {} }
+    for (const client of [{ auth: 'jwt-spiffe' }, { auth: 'jwt-spiffe', id: 'postern' }, { auth: 'tls_client_auth' }]) {
+      const refusal = await refusalOf(obtain({ client }, { svids }))
+      expect(refusal.reason).toBe('credential_unavailable')
+      expect(refusal.detail).toBe('the identity has expired')
+    }
+  })
 })
 
 describe('a client proves itself', () => {
