@@ -25,7 +25,7 @@ export type Script = (stream: Stream) => void
 export class ScriptedWorkloadApi {
   x509: Script = () => {}
   jwtBundles: Script = () => {}
-  jwtSvid: (request: Uint8Array) => Uint8Array = () => {
+  jwtSvid: (request: Uint8Array) => Uint8Array | Promise<Uint8Array> = () => {
     throw failure(7, 'no identity')
   }
   /** Of the calls, in order. */
@@ -71,11 +71,11 @@ export class ScriptedWorkloadApi {
       {
         x509: stream('x509'),
         jwtBundles: stream('jwtBundles'),
-        jwtSvid: (call: ServerUnaryCall<Uint8Array, Uint8Array>, reply: sendUnaryData<Uint8Array>) => {
+        jwtSvid: async (call: ServerUnaryCall<Uint8Array, Uint8Array>, reply: sendUnaryData<Uint8Array>) => {
           this.metadata.push(call.metadata)
           this.opened.jwtSvid++
           try {
-            reply(null, this.jwtSvid(call.request))
+            reply(null, await this.jwtSvid(call.request))
           } catch (error) {
             reply(error as Error)
           }
