@@ -4,6 +4,7 @@ import type { JWK } from 'jose'
 import { readKeySet } from '../bundle/signing-keys.ts'
 import { parseTrustDomain, type TrustDomain } from '../spiffe-id.ts'
 import { readJwtBundlesAnswer } from './proto.ts'
+import { text } from './protobuf.ts'
 
 /**
  * @param message a whole answer of FetchJWTBundles
@@ -18,7 +19,7 @@ export function readJwtBundles(
   for (const [id, document] of readJwtBundlesAnswer(message)) {
     const trustDomain = parseTrustDomain(id)
     // A key without an identifier is never found by a token, which must name one (JWT-SVID §2.2; as go-spiffe).
-    const keys = readKeySet(new TextDecoder('utf-8', { fatal: true }).decode(document))
+    const keys = readKeySet(text(document))
     const known = before.get(trustDomain)
     bundles.set(trustDomain, known !== undefined && isDeepStrictEqual(known, keys) ? known : keys)
   }
