@@ -5,6 +5,7 @@ import type { DnsSettings } from '../../proxy/dns/settings.ts'
 import { DnsStub } from '../../proxy/dns/stub.ts'
 import { NewNames } from '../../proxy/dns/tunnels.ts'
 import { doorHost } from '../../proxy/door/door.ts'
+import { Lookups } from '../../proxy/forward/lookups.ts'
 import { addressBytes } from '../../proxy/identify/kernel/tcp-ends.ts'
 import type { House } from './house.ts'
 import type { Room } from './room.ts'
@@ -15,6 +16,11 @@ const doorAddress = '192.0.2.80'
 /** In a room of its own a caller would look for a host of this machine's loopback in there, so it is told these in its place. */
 const hereV4 = '192.0.2.81'
 const hereV6 = '2001:db8::81'
+
+/** Resolvers of callers ask again after as many milliseconds. */
+const patience = 5_000
+/** Names that callers ask for being resolved at once: what connects must find a turn beside them. */
+const mostLookups = 4
 
 type Allowed = (host: string) => { readonly below: string | undefined } | undefined
 
@@ -31,11 +37,12 @@ export async function openDns(
 ): Promise<(address: string) => readonly string[]> {
   const pins = new Pins(now)
   if (settings === undefined && room === undefined) return () => []
+  const lookups = new Lookups(resolve, patience, mostLookups)
   const answerer = new Answerer({
     allowed: (host) => (host === doorHost ? { below: undefined } : allowed(host)),
     async resolve(host) {
       if (host === doorHost) return [doorAddress]
-      const addresses = await resolve(host)
+      const addresses = await lookups.addressesOf(host)
       return room === undefined ? addresses : addresses.map(reachable)
     },
     pins,

@@ -17,14 +17,16 @@ interface Waiting {
 export class Lookups {
   readonly #resolve: Resolve
   readonly #patience: number
+  readonly #most: number
   readonly #flights = new Map<string, Promise<readonly string[]>>()
   readonly #queue = new Set<Waiting>()
   #underWay = 0
 
   /** @param patience milliseconds that one may wait, its turn included */
-  constructor(resolve: Resolve, patience: number) {
+  constructor(resolve: Resolve, patience: number, most: number = mostLookups) {
     this.#resolve = resolve
     this.#patience = patience
+    this.#most = most
   }
 
   /** @throws Refusal `upstream_timeout`, and what the resolver throws */
@@ -55,7 +57,7 @@ export class Lookups {
 
   #next(): void {
     for (const waiting of this.#queue) {
-      if (this.#underWay >= mostLookups) return
+      if (this.#underWay >= this.#most) return
       this.#queue.delete(waiting)
       this.#underWay += 1
       waiting.settle(
