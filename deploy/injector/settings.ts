@@ -25,24 +25,33 @@ const address = z
   .string()
   .regex(/^(\d{1,3}(\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\]):\d{1,5}$/, 'an address such as 0.0.0.0:8443')
 
-export const selfSigned = z.strictObject({
-  source: z.literal('self-signed'),
-  service: objectName.default('postern-injector').describe('Service by which the API server calls.'),
-  secret: objectName
-    .default('postern-injector-tls')
-    .describe('Secret in which the replicas share certificate and key.'),
-  lease: objectName.default('postern-injector').describe('Lease by which they agree who rotates.'),
-  configurations: z
-    .strictObject({
-      mutating: objectName.default('postern-injector'),
-      validating: objectName.default('postern-injector'),
-    })
-    .prefault({})
-    .describe('Webhook configurations whose caBundle is kept.'),
-  lifetime: duration.prefault('7d').describe('Of a certificate; a new one is made after two thirds of it.'),
-  settle: duration.prefault('60s').describe('Between announcing a new authority and showing its certificate.'),
-  overlap: duration.prefault('10m').describe('How long the authority of before stays in caBundle.'),
-})
+/** Milliseconds that the last third of a certificate's life must have besides `settle`: replicas look every five seconds. */
+const slack = 15_000
+
+export const selfSigned = z
+  .strictObject({
+    source: z.literal('self-signed'),
+    service: objectName.default('postern-injector').describe('Service by which the API server calls.'),
+    secret: objectName
+      .default('postern-injector-tls')
+      .describe('Secret in which the replicas share certificate and key.'),
+    lease: objectName.default('postern-injector').describe('Lease by which they agree who rotates.'),
+    configurations: z
+      .strictObject({
+        mutating: objectName.default('postern-injector'),
+        validating: objectName.default('postern-injector'),
+      })
+      .prefault({})
+      .describe('Webhook configurations whose caBundle is kept.'),
+    lifetime: duration.prefault('7d').describe('Of a certificate; a new one is made after two thirds of it.'),
+    settle: duration.prefault('60s').describe('Between announcing a new authority and showing its certificate.'),
+    overlap: duration.prefault('10m').describe('How long the authority of before stays in caBundle.'),
+  })
+  .refine(({ lifetime, settle }) => lifetime >= 3 * (settle + slack), {
+    message:
+      'too short: the next certificate would be shown after this one has expired; three times settle and 15 s at least',
+    path: ['lifetime'],
+  })
 
 const givenFiles = z.strictObject({
   source: z.literal('files'),
@@ -69,7 +78,8 @@ export const injectorSettingsSchema = z.strictObject({
       uid: id.default(14_001).describe('User of the sidecar; nothing else in a pod may have it.'),
       gid: id.default(14_001).describe('Group of the sidecar.'),
     })
-    .prefault({}),
+    .prefault({})
+    .describe('Whom the sidecar runs as.'),
   ports: z
     .strictObject({
       explicit: port.default(15_901).describe('What the proxy variables name.'),
@@ -103,7 +113,7 @@ export const injectorSettingsSchema = z.strictObject({
     })
     .prefault({})
     .describe('Service-account token for the sidecar.'),
-  resources: resources.prefault({}),
+  resources: resources.prefault({}).describe('Of the sidecar, where a pod does not say it.'),
   noProxy: z
     .array(z.string().regex(/^[^\s,]+$/))
     .default(['localhost', '127.0.0.1'])

@@ -1,0 +1,13 @@
+// A real kube-apiserver and etcd: npm run test:apiserver. Their programs come from elsewhere, so it is no part of the normal suite.
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/apiserver/*.apiserver.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    execArgv: ['--disable-warning=ExperimentalWarning'],
+    testTimeout: 60_000,
+    hookTimeout: 90_000,
+  },
+})
