@@ -5,7 +5,7 @@ import type { DnsSettings } from '../../proxy/dns/settings.ts'
 import { DnsStub } from '../../proxy/dns/stub.ts'
 import { NewNames } from '../../proxy/dns/tunnels.ts'
 import { doorHost } from '../../proxy/door/door.ts'
-import { Lookups } from '../../proxy/forward/lookups.ts'
+import { Lookups, mostAsked } from '../../proxy/forward/lookups.ts'
 import { addressBytes } from '../../proxy/identify/kernel/tcp-ends.ts'
 import type { House } from './house.ts'
 import type { Room } from './room.ts'
@@ -19,8 +19,6 @@ const hereV6 = '2001:db8::81'
 
 /** Resolvers of callers ask again after as many milliseconds. */
 const patience = 5_000
-/** Names that callers ask for being resolved at once: what connects must find a turn beside them. */
-const mostLookups = 4
 
 type Allowed = (host: string) => { readonly below: string | undefined } | undefined
 
@@ -37,7 +35,7 @@ export async function openDns(
 ): Promise<(address: string) => readonly string[]> {
   const pins = new Pins(now)
   if (settings === undefined && room === undefined) return () => []
-  const lookups = new Lookups(resolve, patience, mostLookups)
+  const lookups = new Lookups(resolve, patience, mostAsked)
   const answerer = new Answerer({
     allowed: (host) => (host === doorHost ? { below: undefined } : allowed(host)),
     async resolve(host) {

@@ -8,6 +8,8 @@ import type { Resolve } from './resolver.ts'
  * destination whose names are answered late would hold up all others.
  */
 export const mostLookups = 2
+/** The same for names that callers ask by DNS: what connects must find a turn beside them. */
+export const mostAsked = 4
 
 interface Waiting {
   readonly host: string

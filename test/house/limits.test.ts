@@ -24,7 +24,7 @@ import { mostStreams, streamIdle } from '../../proxy/dns/stub.ts'
 import { longestPrefix, mostLabels, mostNewNames } from '../../proxy/dns/tunnels.ts'
 import { mostWaiting } from '../../proxy/forward/answer.ts'
 import { largestAnswerHead } from '../../proxy/forward/dispatcher.ts'
-import { mostLookups } from '../../proxy/forward/lookups.ts'
+import { mostAsked, mostLookups } from '../../proxy/forward/lookups.ts'
 import { mostRemembered } from '../../proxy/forward/recent.ts'
 import { destinationSchema } from '../../proxy/forward/settings.ts'
 import { longestUserToken } from '../../proxy/identify/user-token/jwt.ts'
@@ -71,6 +71,7 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['DNS query', grouped(longestQuery)],
   ['DNS resolutions under way at once', grouped(mostUnderWay)],
   ['DNS streams open on one address', grouped(mostStreams)],
+  ['Of these being resolved by the system at once', String(mostAsked)],
   ['Time without a whole query on a DNS stream', seconds(streamIdle)],
   ['Characters in front of the suffix that a rule’s `*.suffix` leaves open, asked by DNS', grouped(longestPrefix)],
   ['Labels there', grouped(mostLabels)],
