@@ -25,8 +25,10 @@ afterEach(async () => {
   await where[Symbol.asyncDispose]()
 })
 
-async function replica(certificate: object, identity = `replica-${replicas.length}`): Promise<Injector> {
-  const settings = injectorSettingsSchema.parse({ listen: '127.0.0.1:0', metrics: '127.0.0.1:0', certificate })
+/** @param hurried milliseconds, shorter than the settings allow, for replicas that look far more often than those in a cluster */
+async function replica(certificate: object, identity = `replica-${replicas.length}`, hurried = {}): Promise<Injector> {
+  const read = injectorSettingsSchema.parse({ listen: '127.0.0.1:0', metrics: '127.0.0.1:0', certificate })
+  const settings = { ...read, certificate: { ...read.certificate, ...hurried } }
   const opened = await openInjector(settings, {
     client: where.client(),
     identity,
@@ -68,8 +70,8 @@ describe('a certificate that the replicas make', () => {
   })
 
   it('is rotated under a stream of reviews without one that fails', async () => {
-    const short = { source: 'self-signed', lifetime: '6s', settle: '150ms', overlap: '300ms' }
-    const all = [await replica(short), await replica(short)]
+    const short = { lifetime: 6_000, settle: 150, overlap: 300 }
+    const all = [await replica(asLong, 'one', short), await replica(asLong, 'two', short)]
     await Promise.all(all.map(ready))
     const first = where.bundle()
     const bundles = new Set<number>()
