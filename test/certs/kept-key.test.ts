@@ -1,5 +1,5 @@
 // The kept key of the pod's authority: agents go on after a restart, and nobody else can have read or replaced it.
-import { X509Certificate } from 'node:crypto'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
 import {
   chmod,
   lstat,
@@ -90,10 +90,7 @@ describe.skipIf(memory === undefined)('the kept key', () => {
   })
 
   it('a key of another curve is refused, and stays', async () => {
-    const other = `-----BEGIN PRIVATE KEY-----
-MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
------END PRIVATE KEY-----
-`
+    const other = generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
     await left(other)
     await refused(/holds no P-256 key; remove it/)
     expect(await readFile(file, 'utf8')).toBe(other)
