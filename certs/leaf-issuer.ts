@@ -48,6 +48,11 @@ export class LeafIssuer {
     this.#keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
   }
 
+  /** Whether a leaf for this host is kept; it may have to be made anew all the same. */
+  has(host: string): boolean {
+    return this.#kept.has(host)
+  }
+
   /**
    * The TLS context with a leaf for exactly this host, TLS 1.2 at least. Synchronous: two callers at once cannot mint twice.
    * @param host in canonical form: lower-case A-labels without trailing dot, or an IP literal without brackets

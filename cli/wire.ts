@@ -16,6 +16,7 @@ import { eventJournal } from '../proxy/record/event-journal.ts'
 import { observer, posternMetrics } from '../proxy/record/metrics.ts'
 import { processMetrics } from '../proxy/record/process-metrics.ts'
 import { Readiness } from '../proxy/record/readiness.ts'
+import { Turns } from '../proxy/turns.ts'
 import { version } from './version.ts'
 import { openAdmin } from './wire/admin.ts'
 import { attestorsOf } from './wire/attestors.ts'
@@ -160,6 +161,8 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     })
   closing.push(() => cluster?.close())
   const exchanges = new OpenExchanges()
+  const turns = new Turns()
+  metrics.turnsWaiting.from(() => turns.waiting)
   /** What stops end; there is something to end as soon as there are listeners. */
   let review = (): number => 0
   let dropStopped = (): Promise<void> => Promise.resolve()
@@ -205,6 +208,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
       now,
     }),
     open: exchanges,
+    turns,
     stops: stops.list,
     delegation,
     budgets,
@@ -249,6 +253,8 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     namesOf,
     room: extras.room,
     accepted: ({ accept }) => metrics.connections.add(1, accept),
+    limited: (limit) => metrics.limitsReached.add(1, limit),
+    turns,
   })
   let grace = 0
   closing.push(() => listeners.close(grace))

@@ -2,12 +2,17 @@
 import type { Reached, Reply } from './exchange.ts'
 import { Refusal } from './refusal.ts'
 
+/** Requests and tunnels of one caller that are under way at once. */
+export const mostAtOnce = 1_024
+
 /** An exchange that has not ended; its story tells how far it has come by now. */
 export interface OpenExchange {
   readonly story: { readonly reached: Reached }
   readonly reply: Pick<Reply, 'cut'>
   /** Its place among those under way, kept by them. */
   at?: number
+  /** Whom it counts for, once it is known. */
+  caller?: string
 }
 
 /** Throws, or rejects with, a Refusal when the exchange may not go on. */
@@ -20,6 +25,7 @@ export class OpenExchanges {
    * generation.
    */
   readonly #open: OpenExchange[] = []
+  readonly #byCaller = new Map<string, number>()
 
   get size(): number {
     return this.#open.length
@@ -30,8 +36,25 @@ export class OpenExchanges {
     this.#open.push(exchange)
   }
 
+  /**
+   * Counts it for its caller, so that none has all that there is.
+   * @throws Refusal `too_many_at_once`
+   */
+  known(exchange: OpenExchange, caller: string): void {
+    const theirs = this.#byCaller.get(caller) ?? 0
+    if (theirs >= mostAtOnce)
+      throw new Refusal('too_many_at_once', { detail: `${mostAtOnce} are under way`, retryAfter: 1 })
+    exchange.caller = caller
+    this.#byCaller.set(caller, theirs + 1)
+  }
+
   leave(exchange: OpenExchange): void {
-    const { at } = exchange
+    const { at, caller } = exchange
+    if (caller !== undefined) {
+      const left = (this.#byCaller.get(caller) ?? 1) - 1
+      if (left === 0) this.#byCaller.delete(caller)
+      else this.#byCaller.set(caller, left)
+    }
     const last = this.#open.at(-1)
     if (at === undefined || last === undefined || this.#open[at] !== exchange) return
     // The last one takes its place.

@@ -30,16 +30,17 @@ import {
 } from './exchange.ts'
 import type { Forwarder } from './forward/forwarder.ts'
 import type { Delegations } from './identify/delegation/delegations.ts'
-import { type Attestors, callerOf, identify } from './identify/identify.ts'
+import { type Attestors, callerOf, identify, whoseTurn } from './identify/identify.ts'
 import { inject } from './inject/inject.ts'
 import type { Placements } from './inject/placement.ts'
 import { needOf, obtain } from './obtain/obtain.ts'
 import type { Credentials } from './obtain/provider.ts'
-import type { OpenExchanges } from './open-exchanges.ts'
+import type { OpenExchange, OpenExchanges } from './open-exchanges.ts'
 import type { Journal } from './record/sink.ts'
 import { redact } from './redact/redact.ts'
 import { Refusal } from './refusal.ts'
 import { type Stopwatch, Story } from './story.ts'
+import type { Turns } from './turns.ts'
 
 /** For what nobody is waiting for. */
 const unhurried = new AbortController().signal
@@ -60,6 +61,7 @@ export interface Way extends Standing {
   readonly forwarder: Forwarder
   readonly journal: Journal
   readonly open: OpenExchanges
+  readonly turns: Turns
   readonly stopwatch: Stopwatch
 }
 
@@ -73,32 +75,45 @@ export function tunnel(captured: Captured, reply: Reply, way: Way): Promise<void
   return conclude(captured, new Story(captured, 'tunnel', way.stopwatch), reply, way, open)
 }
 
-type Passage = (captured: Captured, story: Story, way: Way, signal: Signal) => Promise<Answer>
+type Passage = (captured: Captured, story: Story, way: Way, signal: Signal, exchange: OpenExchange) => Promise<Answer>
 
 async function conclude(captured: Captured, story: Story, reply: Reply, way: Way, passage: Passage): Promise<void> {
   let answer: Answer | undefined
   let delivered: Delivered
-  const open = { story, reply }
-  way.open.enter(open)
+  const exchange: OpenExchange = { story, reply }
+  way.open.enter(exchange)
   try {
-    answer = await passage(captured, story, way, reply.signal)
+    answer = await passage(captured, story, way, reply.signal, exchange)
     delivered = await reply.send(answer)
   } catch (error) {
     delivered = await reply.refuse(Refusal.from(error))
   }
-  way.open.leave(open)
+  way.open.leave(exchange)
   const bytes = { sent: delivered.sent, received: delivered.received ?? captured.body?.passed ?? 0 }
   const outcome = story.ends({ refusal: delivered.refusal, answer, ended: delivered.ended, bytes })
   settle(outcome)
   record(outcome, way)
 }
 
-async function pass(captured: Captured, story: Story, way: Way, signal: Signal): Promise<Answer> {
+async function pass(
+  captured: Captured,
+  story: Story,
+  way: Way,
+  signal: Signal,
+  exchange: OpenExchange,
+): Promise<Answer> {
   // First of all, since it must hold whatever else fails. Fails as `revoked`.
   refuseAllStopped(way.stops)
 
+  // One caller after the other, so that nobody waits for all that another asks.
+  const turn = way.turns.take(whoseTurn(captured.connection))
+  if (turn !== undefined) await turn
+
   // Before anything else, since every rule speaks of somebody. Fails as `unidentified_caller`, `svid_*`, `chain_*`.
   const identified = story.came('identify', await identify(captured, way.attestors, way.delegations, signal))
+
+  // So that no caller has all that there is. Fails as `too_many_at_once`.
+  way.open.known(exchange, identified.caller.attested ?? identified.caller.id)
 
   // The proxy itself is asked, not a place beyond it.
   if (way.door.serves(identified.target)) {
@@ -157,9 +172,16 @@ function discard(answer: Answer): void {
   answer.body.deliver({ data: () => true, end: () => {}, fail: () => {} })
 }
 
-async function open(captured: Captured, story: Story, way: Way, signal: Signal): Promise<Answer> {
+async function open(
+  captured: Captured,
+  story: Story,
+  way: Way,
+  signal: Signal,
+  exchange: OpenExchange,
+): Promise<Answer> {
   refuseAllStopped(way.stops)
   const identified = story.came('identify', await identify(captured, way.attestors, way.delegations, signal))
+  way.open.known(exchange, identified.caller.attested ?? identified.caller.id)
   const allowed = story.came('authorize', authorize(identified, way.policy, way.destinations, way))
   const authorized = story.came('authorize', await reserve(allowed, way.budgets))
   await way.journal.intent(authorized)
@@ -178,6 +200,9 @@ export async function admit(
   now: number,
 ): Promise<{ readonly caller: Caller; readonly reach: Reach }> {
   refuseAllStopped(way.stops)
+  // A tunnel that is opened begins with a handshake, and for a new host with a signature.
+  const turn = way.turns.handshake(whoseTurn(connection))
+  if (turn !== undefined) await turn
   const attested = await callerOf(connection, way.attestors, now, AbortSignal.timeout(attestationTime))
   // A handle in the proxy URL says already here as whom the caller acts.
   const { caller } = way.delegations.of({ connection, headers: [], receivedAt: now }, attested) ?? { caller: attested }

@@ -64,6 +64,11 @@ export const reasons = {
     title: 'The client did not accept the certificate made for this host.',
     next: 'Let the client trust the certificate authority of the proxy.',
   },
+  too_many_hosts: {
+    status: 429,
+    title: 'Connections to new hosts are opened too fast.',
+    next: 'Wait for the time in Retry-After.',
+  },
   client_gone: { status: 499, title: 'The client closed the connection.', next: 'Nothing.' },
   // identify
   unidentified_caller: {
@@ -325,6 +330,11 @@ export const reasons = {
   revoked: { status: 403, title: 'This was stopped.', next: 'Ask whoever runs this agent; quote the request id.' },
   denied_by_rule: { status: 403, title: 'A rule denies this request.', next: askOperator },
   no_rule: { status: 403, title: 'No rule allows this request.', next: askOperator },
+  too_many_at_once: {
+    status: 429,
+    title: 'This caller has too many requests under way.',
+    next: 'Wait until some of them have ended.',
+  },
   limit_exceeded: {
     status: 429,
     title: 'The limit of requests is reached.',

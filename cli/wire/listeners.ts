@@ -10,6 +10,7 @@ import type { IsOwn } from '../../proxy/forward/connector.ts'
 import { native } from '../../proxy/identify/kernel/native.ts'
 import { originalDestination, peerProcess } from '../../proxy/identify/kernel/peer.ts'
 import type { Diagnostics } from '../../proxy/record/diagnostics.ts'
+import type { Turns } from '../../proxy/turns.ts'
 import type { Room } from './room.ts'
 
 export interface Listeners {
@@ -32,11 +33,13 @@ interface Surroundings {
   readonly room: Room | undefined
   /** Told of each connection that is accepted. */
   readonly accepted: (listener: ListenSettings) => void
+  readonly limited: NonNullable<ListenerOptions['onLimit']>
+  readonly turns: Turns
 }
 
 /** @throws when an address cannot be listened on; those opened before are closed again */
 export async function openListeners(listen: readonly ListenSettings[], surroundings: Surroundings): Promise<Listeners> {
-  const { doors, leaves, svids, now, room, accepted } = surroundings
+  const { doors, leaves, svids, now, room, accepted, limited, turns } = surroundings
   const listeners: Listener[] = []
   const addresses = new Map<string, ListenAddress>()
   const closeAll = (grace: number) => Promise.all(listeners.map((listener) => listener.close(grace)))
@@ -56,6 +59,8 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
         now,
         peerCredentials: peerProcess,
         onAccept,
+        onLimit: limited,
+        turns,
         ...(handed === undefined ? {} : { isolation: 'namespace' }),
         ...(accept === 'redirected' ? { redirection: redirection(name, surroundings) } : {}),
       })

@@ -26,6 +26,7 @@ import { auditJournal } from '../../proxy/record/journal.ts'
 import type { AuditRecord } from '../../proxy/record/line.ts'
 import type { RecordSink } from '../../proxy/record/sink.ts'
 import type { Secret } from '../../proxy/secret.ts'
+import type { Turns } from '../../proxy/turns.ts'
 import type { OpenBudgets } from './budgets.ts'
 import type { Delegation } from './delegation.ts'
 
@@ -39,6 +40,7 @@ export interface WaySurroundings {
   readonly isOwn: IsOwn
   readonly attestors: Attestors
   readonly open: OpenExchanges
+  readonly turns: Turns
   readonly stops: Stops
   readonly delegation: Pick<Delegation, 'delegations' | 'door' | 'delegated'>
   readonly budgets: Pick<OpenBudgets, 'of'>
@@ -146,12 +148,13 @@ export class Ways {
   }
 
   #wayOf({ config, policy, budgets, placements, forwarder }: Made): Way {
-    const { attestors, open, stops, delegation, sink, fingerprint, observe, onError } = this.#surroundings
+    const { attestors, open, turns, stops, delegation, sink, fingerprint, observe, onError } = this.#surroundings
     return {
       attestors,
       ...delegation,
       stops,
       open,
+      turns,
       policy,
       destinations: new Map(Object.entries(config.destinations)),
       budgets,

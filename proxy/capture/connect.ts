@@ -29,6 +29,8 @@ interface Attempt {
   readonly leaves: Leaves
   readonly patience: number
   readonly admit: Admit
+  /** Throws a Refusal when the caller has had leaves made for too many hosts. */
+  readonly mayMint: (caller: Caller, host: string) => void
   /** Takes the whole tunnel over; it answers the CONNECT too. */
   readonly opaque: (captured: Captured) => Promise<void>
   readonly failed: (host: string | undefined, caller: Caller | undefined, refusal: Refusal) => void
@@ -55,6 +57,7 @@ export async function openTunnel(attempt: Attempt): Promise<Opened | undefined> 
     if (admitted.reach === 'none') {
       throw new Refusal('no_rule', { detail: `no rule could allow ${caller.id} anything at ${host}:${target.port}` })
     }
+    if (admitted.reach === 'inspect') attempt.mayMint(caller, host)
     if (head.length > 0) socket.unshift(head)
     if (admitted.reach === 'opaque') {
       const whole = { scheme: 'https', ...target, path: '/', query: '' } as const

@@ -1,14 +1,17 @@
 // One port on which agents call: HTTP/1.1 with absolute-form targets and CONNECT, in clear on this machine or inside mutual TLS; or connections that were redirected here.
-import { constants } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Server as FrontServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { createServer as createTlsServer, type TLSSocket, type TlsOptions } from 'node:tls'
+import type { SecureContext, TLSSocket, TlsOptions } from 'node:tls'
 import type { Caller, Captured, Connection, FailedConnection, Original, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
+import type { Turns } from '../turns.ts'
 import { type Admit, openTunnel } from './connect.ts'
+import { Crowd, type CrowdLimit, type Member } from './crowd.ts'
 import { Ending } from './ending.ts'
 import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
+import { mutual, mutualContext, spoken } from './mutual.ts'
+import { rate, rateLimits } from './rates.ts'
 import { openRedirected } from './redirected.ts'
 import { endWith, HttpReply, refuseOnSocket } from './reply.ts'
 import { captureRequest, type Place } from './request.ts'
@@ -45,12 +48,16 @@ export interface ListenerOptions {
   readonly isolation?: Connection['isolation']
   /** Told of each connection. */
   readonly onAccept?: () => void
+  /** Told when a limit closes a connection. */
+  readonly onLimit?: (limit: ListenerLimit) => void
+  /** Shared with all that the same thread serves. */
+  readonly turns: Turns
 }
+
+export type ListenerLimit = CrowdLimit | 'handshakes' | 'leaves'
 
 /** Limits of a head and of patience; `docs/limits.md` says what each does. */
 export const limits = {
-  /** Open at once on one listener; a further one is closed before a byte of it is read. */
-  connections: 10_000,
   headBytes: 32_768,
   headMilliseconds: 15_000,
   idleMilliseconds: 65_000,
@@ -59,6 +66,7 @@ export const limits = {
 
 interface Context {
   readonly facts: Facts
+  readonly member: Member
   /** Set inside a tunnel: where CONNECT said that it leads, and who asked. */
   readonly tunnel: { readonly place: Place; readonly connection: Connection } | undefined
   /** Requests on this connection that are not answered yet, and the last one of them. */
@@ -74,7 +82,11 @@ export class Listener {
   /** Reads requests from every connection and every tunnel; it does not listen itself. */
   readonly #http: Server
   readonly #contexts = new WeakMap<Duplex, Context>()
-  readonly #open = new Set<Socket>()
+  readonly #crowd: Crowd
+  readonly #handshakes = rate(rateLimits.handshakes)
+  readonly #leaves = rate(rateLimits.leaves)
+  /** What is shown in handshakes; undefined where callers come in clear. */
+  #shown: SecureContext | undefined
   /** Connections on which a parser gave up: what is still in its buffers must not be read as requests. */
   readonly #spoilt = new WeakSet<Duplex>()
   /** Tunnels in which something was asked. */
@@ -85,17 +97,16 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options
-    this.#front =
-      options.accept === 'https-proxy' && options.tls !== undefined
-        ? createTlsServer(mutual(options.tls), (socket) => this.#accept(socket))
-        : createTcpServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket))
-    this.#front.maxConnections = limits.connections
-    // Before a handshake too, so that whoever never ends one does not hold up our end.
-    this.#front.on('connection', (socket: Socket) => {
-      this.#open.add(socket)
-      socket.once('close', () => this.#open.delete(socket))
+    this.#crowd = new Crowd((limit) => options.onLimit?.(limit))
+    if (options.accept === 'https-proxy' && options.tls !== undefined) this.#shown = mutualContext(options.tls)
+    this.#front = createTcpServer({ allowHalfOpen: this.#shown === undefined, noDelay: true }, (socket) => {
+      // Before a handshake too, so that whoever never ends one does not hold up our end.
+      const member = this.#crowd.enter(socket)
+      socket.on('error', () => socket.destroy())
+      if (member === undefined) socket.destroy()
+      else if (this.#shown === undefined) this.#accept(socket, member)
+      else void this.#greet(socket, member)
     })
-    this.#front.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket))
     this.#http = createServer({
       maxHeaderSize: limits.headBytes,
       headersTimeout: limits.headMilliseconds,
@@ -145,13 +156,12 @@ export class Listener {
 
   /** Connections open now. */
   get connections(): number {
-    return this.#open.size
+    return this.#crowd.size
   }
 
   /** Replaces the certificate for handshakes to come. */
   present(tls: TlsOptions): void {
-    if ('setSecureContext' in this.#front)
-      (this.#front as ReturnType<typeof createTlsServer>).setSecureContext(mutual(tls))
+    if (this.#shown !== undefined) this.#shown = mutualContext(tls)
   }
 
   /** Takes no new connection; lets exchanges under way end for so long, then cuts them. */
@@ -169,22 +179,39 @@ export class Listener {
 
   #cut(): void {
     this.#ending.cut()
-    for (const socket of this.#open) socket.destroy()
+    for (const socket of this.#crowd) socket.destroy()
   }
 
-  #accept(socket: Socket | TLSSocket): void {
+  /** A handshake costs more than a request, and nobody is known yet; so it waits for the turn of where it comes from. */
+  async #greet(socket: Socket, member: Member): Promise<void> {
+    const { now, turns, onLimit } = this.#options
+    try {
+      await spoken(socket, limits.headMilliseconds)
+      if (this.#handshakes.take(member.source, now()) > 0) {
+        onLimit?.('handshakes')
+        socket.resetAndDestroy()
+        return
+      }
+      await turns.handshake(member.source)
+      if (socket.destroyed || this.#shown === undefined) return
+      this.#accept(await mutual(socket, this.#shown, limits.headMilliseconds), member)
+    } catch (error) {
+      this.#handshakeFailed(error instanceof Error ? error : new Error(String(error)), socket)
+    }
+  }
+
+  #accept(socket: Socket | TLSSocket, member: Member): void {
     const { name, accept, now, peerCredentials, redirection, isolation, onAccept } = this.#options
     onAccept?.()
-    socket.on('error', () => socket.destroy())
     const original = redirection?.originalDestination(socket)
     const id = requestId(now())
     const facts = factsOf(socket, { id, listener: name, accept, peerCredentials, original, isolation })
-    if (redirection !== undefined) return void this.#redirected(socket, facts, redirection.isOwn)
-    this.#contexts.set(socket, unused({ facts, tunnel: undefined }))
+    if (redirection !== undefined) return void this.#redirected(socket, member, facts, redirection.isOwn)
+    this.#contexts.set(socket, unused({ facts, member, tunnel: undefined }))
     this.#http.emit('connection', socket)
   }
 
-  #handshakeFailed(error: NodeJS.ErrnoException, socket: TLSSocket): void {
+  #handshakeFailed(error: NodeJS.ErrnoException, socket: Socket): void {
     const { name, accept, now, peerCredentials, isolation } = this.#options
     const refusal = refusalOfHandshake(error)
     if (refusal !== undefined) {
@@ -250,10 +277,12 @@ export class Listener {
   /** @param exchange never rejects; ends when it is recorded */
   #follow(exchange: Promise<void>, context: Context): Promise<void> {
     context.underWay += 1
+    context.member.entered()
     this.#ending.entered()
     return exchange.then(() => {
       this.#ending.left()
       context.underWay -= 1
+      context.member.left()
       if (context.underWay === 0) context.farewell?.()
       if (this.#ending.begun) this.#http.closeIdleConnections()
     })
@@ -285,6 +314,7 @@ export class Listener {
     }
     this.#opening.add(socket)
     const opened = await openTunnel({
+      mayMint: this.#mayMint,
       id,
       message,
       socket,
@@ -302,15 +332,21 @@ export class Listener {
         this.#fail(id, connection, host, caller, this.#ending.begun ? new Refusal('shutting_down') : refusal),
     })
     this.#opening.delete(socket)
-    if (opened !== undefined) this.#enter(id, opened.socket, context.facts, connection, opened)
+    if (opened !== undefined) this.#enter(id, opened.socket, context, connection, opened)
   }
 
-  async #redirected(socket: Socket, facts: Facts, isOwn: (address: string, port: number) => boolean): Promise<void> {
+  async #redirected(
+    socket: Socket,
+    member: Member,
+    facts: Facts,
+    isOwn: (address: string, port: number) => boolean,
+  ): Promise<void> {
     const { doors, leaves, now } = this.#options
     const connection = facts.connection(undefined)
     const { id } = connection
     this.#opening.add(socket)
     const opened = await openRedirected({
+      mayMint: this.#mayMint,
       id,
       socket,
       connection,
@@ -321,7 +357,7 @@ export class Listener {
       isOwn,
       opaque: (captured) => {
         this.#opening.delete(socket)
-        const context = unused({ facts, tunnel: undefined })
+        const context = unused({ facts, member, tunnel: undefined })
         return this.#follow(doors.tunnel(captured, new SocketReply(id, socket, this.#ending, 'by-address')), context)
       },
       failed: (host, caller, refusal) =>
@@ -329,20 +365,31 @@ export class Listener {
     })
     this.#opening.delete(socket)
     if (opened === undefined) return
-    if (opened.secured !== undefined) return this.#enter(id, opened.socket, facts, connection, opened.secured)
-    this.#contexts.set(socket, unused({ facts, tunnel: undefined }))
+    if (opened.secured !== undefined)
+      return this.#enter(id, opened.socket, { facts, member }, connection, opened.secured)
+    this.#contexts.set(socket, unused({ facts, member, tunnel: undefined }))
     this.#http.emit('connection', socket)
+  }
+
+  /** @throws Refusal `too_many_hosts` */
+  readonly #mayMint = (caller: Caller, host: string): void => {
+    const { leaves, now, onLimit } = this.#options
+    if (leaves.has(host)) return
+    const wait = this.#leaves.take(caller.id, now())
+    if (wait === 0) return
+    onLimit?.('leaves')
+    throw new Refusal('too_many_hosts', { detail: 'a leaf for each new host costs a signature', retryAfter: wait })
   }
 
   /** Requests are read from the inside of a tunnel. */
   #enter(
     id: string,
     socket: Duplex,
-    facts: Facts,
+    { facts, member }: Pick<Context, 'facts' | 'member'>,
     connection: Connection,
     { place, caller }: { readonly place: Place; readonly caller: Caller },
   ): void {
-    this.#contexts.set(socket, unused({ facts, tunnel: { place, connection } }))
+    this.#contexts.set(socket, unused({ facts, member, tunnel: { place, connection } }))
     socket.once('close', () => {
       if (this.#used.has(socket) || this.#spoilt.has(socket) || this.#ending.begun) return
       // Clients that verify only after the handshake, Node among them, show their distrust in this way alone.
@@ -403,25 +450,8 @@ export class Listener {
   }
 }
 
-function unused(of: Pick<Context, 'facts' | 'tunnel'>): Context {
+function unused(of: Pick<Context, 'facts' | 'member' | 'tunnel'>): Context {
   return { ...of, underWay: 0, last: undefined, farewell: undefined }
-}
-
-/**
- * Whoever presents a certificate proves possession of its key here; whether the certificate is an SVID that we trust is
- * for the attestor, since OpenSSL's verdict lets through what SPIFFE forbids. Sessions are not resumed: a ticket would
- * bring back a caller without the chain to judge it by.
- */
-function mutual(tls: TlsOptions): TlsOptions {
-  return {
-    ...tls,
-    minVersion: 'TLSv1.3',
-    requestCert: true,
-    rejectUnauthorized: false,
-    secureOptions: constants.SSL_OP_NO_TICKET,
-    handshakeTimeout: limits.headMilliseconds,
-    ALPNProtocols: ['http/1.1'],
-  }
 }
 
 /** @returns undefined where nothing was asked: a connection that was opened and dropped, as probes do */

@@ -18,6 +18,8 @@ interface Attempt {
   /** Milliseconds. */
   readonly patience: number
   readonly admit: Admit
+  /** Throws a Refusal when the caller has had leaves made for too many hosts. */
+  readonly mayMint: (caller: Caller, host: string) => void
   /** Whether an address and port are this proxy's own. */
   readonly isOwn: (address: string, port: number) => boolean
   /** Takes the whole connection over. */
@@ -57,6 +59,7 @@ export async function openRedirected(attempt: Attempt): Promise<Opened | undefin
       throw new Refusal('no_rule', { detail: `${detail}; it had connected to ${original.address}` })
     }
     if (reach === 'opaque') return await handOver(attempt, host, original.port)
+    attempt.mayMint(caller, host)
     const place = { scheme: 'https', host, port: original.port } as const
     return { socket: await terminate(socket, hello, host, leaves, patience), secured: { place, caller } }
   } catch (error) {

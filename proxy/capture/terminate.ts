@@ -10,6 +10,8 @@ import { endWith, refuseOnSocket } from './reply.ts'
 /** Where certificates for the hosts that agents call come from. */
 export interface Leaves {
   contextFor(host: string): SecureContext
+  /** Whether that one is there already. */
+  has(host: string): boolean
 }
 
 /**

@@ -59,6 +59,11 @@ export function callerOf(
   return caller
 }
 
+/** Whom a connection is served for: its caller, once that has been proved on it, else where it comes from. */
+export function whoseTurn(connection: Connection): string {
+  return known.get(connection)?.caller.id ?? connection.remoteAddress ?? `uid ${connection.peer?.uid}`
+}
+
 async function attest(connection: Connection, attestors: readonly Attestor[], signal: Signal): Promise<Caller> {
   for (const attestor of attestors) {
     const { epoch } = attestor

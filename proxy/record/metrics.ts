@@ -22,6 +22,12 @@ export function posternMetrics(build: { readonly version: string; readonly node:
     ),
     findings: counter('postern_findings_total', 'Findings in requests and answers, by kind.', ['kind']),
     connections: counter('postern_connections_total', 'Connections accepted, by mode of the listener.', ['mode']),
+    limitsReached: counter(
+      'postern_limits_reached_total',
+      'Connections that a limit closed or kept from a leaf, by limit (connections, connections_of_source, handshakes, leaves).',
+      ['limit'],
+    ),
+    turnsWaiting: gauge('postern_turns_waiting', 'Requests and handshakes that wait for their turn now.'),
     dnsQueries: counter(
       'postern_dns_queries_total',
       'DNS queries, by result (answered, empty, not_allowed, tunnel, failed, overloaded, malformed).',

@@ -13,6 +13,7 @@ import { maxPairs } from '../../policy/query.ts'
 import { longestReason } from '../../policy/stop/stop.ts'
 import { bodyPatience } from '../../proxy/capture/body.ts'
 import { largestHello } from '../../proxy/capture/client-hello.ts'
+import { crowdLimits } from '../../proxy/capture/crowd.ts'
 import { limits } from '../../proxy/capture/listener.ts'
 import { mostFields } from '../../proxy/capture/request.ts'
 import { maxDepth, maxValues } from '../../proxy/config/document.ts'
@@ -67,7 +68,7 @@ const kept: readonly (readonly [limit: string, number: string])[] = [
   ['Time for the TLS handshake with a listener', seconds(limits.headMilliseconds)],
   ['ClientHello', grouped(largestHello)],
   ['Time without a byte in the body of a request', seconds(bodyPatience)],
-  ['Connections open on one listener', grouped(limits.connections)],
+  ['Connections open on one listener', grouped(crowdLimits.connections)],
   ['DNS query', grouped(longestQuery)],
   ['DNS resolutions under way at once', grouped(mostUnderWay)],
   ['DNS streams open on one address', grouped(mostStreams)],

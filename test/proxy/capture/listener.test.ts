@@ -8,6 +8,7 @@ import type { SpiffeId } from '../../../certs/spiffe-id.ts'
 import { type Doors, Listener, type ListenerOptions } from '../../../proxy/capture/listener.ts'
 import type { Answer, Captured, FailedConnection } from '../../../proxy/exchange.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
+import { Turns } from '../../../proxy/turns.ts'
 
 const caller = { id: 'spiffe://acme.example/agent' as SpiffeId, proofs: ['kernel'] } as const
 const authority = new PodAuthority({ now: Date.now })
@@ -77,6 +78,7 @@ const options = (): ListenerOptions => ({
   leaves,
   now: Date.now,
   peerCredentials: () => undefined,
+  turns: new Turns(),
 })
 
 beforeEach(async () => {

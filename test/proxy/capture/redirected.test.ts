@@ -8,6 +8,7 @@ import { parseSpiffeId } from '../../../certs/spiffe-id.ts'
 import { type Doors, Listener } from '../../../proxy/capture/listener.ts'
 import type { Answer, Captured, FailedConnection, Original } from '../../../proxy/exchange.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
+import { Turns } from '../../../proxy/turns.ts'
 
 const caller = { id: parseSpiffeId('spiffe://acme.example/agent'), proofs: ['kernel'] } as const
 const authority = new PodAuthority({ now: Date.now })
@@ -76,6 +77,7 @@ beforeEach(async () => {
     leaves,
     now: Date.now,
     peerCredentials: () => undefined,
+    turns: new Turns(),
     redirection: {
       originalDestination: () => original,
       isOwn: (address, at) => address === '127.0.0.1' && at === port,

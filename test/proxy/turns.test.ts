@@ -1,0 +1,60 @@
+import { expect, it } from 'vitest'
+import { perTurn, Turns } from '../../proxy/turns.ts'
+
+const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
+
+it('lets whoever is alone begin at once, as far as one turn goes, and the rest in later ones, in order', async () => {
+  const turns = new Turns()
+  turns.take('somebody')
+  for (let passed = 0; passed < 2_100; passed++) {
+    await nextTurn()
+    void turns.take('a')
+  }
+  await nextTurn()
+  const begun: number[] = []
+  for (let at = 0; at < perTurn.alone * 3; at++) {
+    const turn = turns.take('a')
+    if (turn === undefined) begun.push(at)
+    else void turn.then(() => begun.push(at))
+  }
+  expect(begun).toHaveLength(perTurn.alone)
+  await nextTurn()
+  await nextTurn()
+  expect(begun.length).toBeLessThanOrEqual(perTurn.alone * 3)
+  while (turns.waiting > 0) await nextTurn()
+  await nextTurn()
+  expect(begun).toEqual(Array.from({ length: perTurn.alone * 3 }, (_, at) => at))
+})
+
+it('has one who asks for a little wait for one round of the others, however much they ask for', async () => {
+  const turns = new Turns()
+  const order: string[] = []
+  const ask = (who: string) => {
+    const turn = turns.take(who)
+    if (turn === undefined) order.push(who)
+    else void turn.then(() => order.push(who))
+  }
+  for (let at = 0; at < 500; at++) ask('flood')
+  ask('little')
+  while (turns.waiting > 0) await nextTurn()
+  await nextTurn()
+  expect(order).toHaveLength(501)
+  // Whatever the first turn held, and one more of the flood.
+  expect(order.indexOf('little')).toBeLessThanOrEqual(perTurn.alone + 1)
+})
+
+it('counts a handshake as several requests', async () => {
+  const turns = new Turns()
+  void turns.take('a', perTurn.alone)
+  expect(turns.take('a')).toBeInstanceOf(Promise)
+  expect(turns.waiting).toBe(1)
+  while (turns.waiting > 0) await nextTurn()
+})
+
+it('keeps nothing when all have had their turn', async () => {
+  const turns = new Turns()
+  for (let at = 0; at < 100; at++) void turns.take(`caller ${at}`)
+  while (turns.waiting > 0) await nextTurn()
+  await nextTurn()
+  expect(turns.take('anybody')).toBeUndefined()
+})
