@@ -15,7 +15,7 @@ if [ ! -d "node_modules/$node" ]; then
   # For another architecture than this one. Its hash is in the lock, as that of every package.
   npm ci --omit dev --os linux --cpu "$cpu" --libc glibc --ignore-scripts --no-audit --no-fund
 fi
-mkdir -p "$folder/usr/share/sbom"
+mkdir -p "$folder/usr/bin" "$folder/usr/share/doc/node" "$folder/usr/share/doc/postern"
 npm sbom --sbom-format cyclonedx --sbom-type application --package-lock-only >"$folder/usr/share/sbom/postern.cdx.json"
 # Symbols that only a debugger reads are a fifth of it.
 strip -o "$folder/usr/bin/node" "node_modules/$node/bin/node"
