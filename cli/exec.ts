@@ -99,15 +99,19 @@ async function run(file: string, argv: readonly string[], options: Options): Pro
   // First of all, before a secret is read.
   const { gap } = protectProcess()
   const environment = { ...process.env }
+  const orphanage = adoptOrphans()
+  const reaper = orphanage && process.pid
+  // It takes as long as all the rest, on another core. What is wrong with the configuration is said first.
+  const opening = roomFor(options.isolate, environment.PATH ?? '', reaper)
+  opening.catch(() => {})
   const config = await loadConfig(configPath(options.config, environment), environment)
   const agent = commandsAgent(options.as, config)
   const secrets = secretVariables(config)
   blankVariables(secrets)
 
-  const orphanage = adoptOrphans()
   const signals = new SignalRelay()
-  const reaper = orphanage && process.pid
-  const room = await roomFor(options.isolate, environment.PATH ?? '', reaper, say)
+  const { room, sentence } = await opening
+  if (sentence !== undefined) say(sentence)
   // A room is not let into the processes outside, whoever's they are.
   if (room === undefined) warnOfGaps(secrets, gap)
   const facts = room?.facts ?? kernelFacts(reaper)

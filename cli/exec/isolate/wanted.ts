@@ -15,24 +15,22 @@ export const isolateOption = (): Option =>
 /**
  * @param path the variable PATH
  * @param reaper pid of the process that inherits the command's orphans
- * @returns undefined: the command is led by its environment alone
+ * @returns no room: the command is led by its environment alone; and what is to be said of it
  * @throws CommandError where it is required and cannot be had
  */
 export async function roomFor(
   isolate: Isolate,
   path: string,
   reaper: number | undefined,
-  say: (sentence: string) => void,
-): Promise<CommandsRoom | undefined> {
-  if (isolate === 'off') return undefined
+): Promise<{ readonly room?: CommandsRoom; readonly sentence?: string }> {
+  if (isolate === 'off') return {}
   try {
     const room = await openRoom(path, reaper)
-    if (isolate === 'auto') say('isolated: whatever the command sends comes to the proxy, or nowhere.')
-    return room
+    if (isolate === 'require') return { room }
+    return { room, sentence: 'isolated: whatever the command sends comes to the proxy, or nowhere.' }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     if (isolate === 'require') throw new CommandError(exit.unavailable, `isolation_unavailable: ${why}.`)
-    say(`not isolated, so that programs that ignore the proxy variables are not captured: ${why}.`)
-    return undefined
+    return { sentence: `not isolated, so that programs that ignore the proxy variables are not captured: ${why}.` }
   }
 }

@@ -7,14 +7,22 @@ import { createServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { vi } from 'vitest'
 import { nativeCalls } from '../../../proxy/identify/kernel/native.ts'
 import type { AuditRecord } from '../../../proxy/record/line.ts'
 import { makeAuthority, makeServerCertificate } from '../../support/pki.ts'
 
 export const canary = 'canary-isolated-71c2'
-const postern = ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('./postern.ts', import.meta.url))]
+export const posternArguments = [
+  '--disable-warning=ExperimentalWarning',
+  fileURLToPath(new URL('./postern.ts', import.meta.url)),
+]
 export const attemptsProgram = fileURLToPath(new URL('../../pod/attempts.py', import.meta.url))
+
+/** Folders of programs that everybody can look into: one that cannot be would be told of in place of a program that is nowhere. */
+export const searched = '/usr/local/bin:/usr/bin:/bin'
 
 /** Root is not isolated, so as root everything here runs as somebody else. */
 export const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
@@ -48,8 +56,10 @@ export interface Outside extends AsyncDisposable {
   asked(): { url: string | undefined; authorization: string | undefined }[]
   /** What reached the witness since asked last. */
   reached(): string[]
-  records(): AuditRecord[]
-  start(argv: readonly string[], environment?: Readonly<Record<string, string>>): Exec
+  /** The last record of such a path, once it is written. */
+  recordOf(path: string): Promise<AuditRecord>
+  /** @param before a program that ends by becoming the one behind it */
+  start(argv: readonly string[], before?: readonly string[]): Exec
 }
 
 export async function outside(): Promise<Outside> {
@@ -79,19 +89,26 @@ export async function outside(): Promise<Outside> {
   if (uid !== undefined) for (const each of [folder, join(folder, 'tmp')]) chownSync(each, uid, gid)
   chmodSync(folder, 0o700)
   const started: Exec[] = []
+  function records(): AuditRecord[] {
+    const file = join(folder, 'records.jsonl')
+    const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
+    const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+    return whole.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line)]))
+  }
   return {
     folder,
     apiPort,
     witness: { host: machine ?? '127.0.0.1', port },
     asked: () => asked.splice(0),
     reached: () => reached.splice(0),
-    records() {
-      const file = join(folder, 'records.jsonl')
-      const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
-      return text.split('\n').filter(Boolean).map((line) => JSON.parse(line)) // biome-ignore format: one line
-    },
-    start(argv, environment = {}) {
-      const run = new Exec(folder, argv, environment)
+    recordOf: (path) =>
+      vi.waitFor(() => {
+        const found = records().findLast(({ request }) => request?.path === path)
+        if (found === undefined) throw new Error(`no record of ${path}`)
+        return found
+      }, 5_000),
+    start(argv, before = []) {
+      const run = new Exec(folder, argv, before)
       started.push(run)
       return run
     },
@@ -130,12 +147,16 @@ export class Exec {
   /** Its exit code, or the signal that ended it. */
   readonly ended: Promise<number | NodeJS.Signals>
 
-  constructor(folder: string, argv: readonly string[], environment: Readonly<Record<string, string>>) {
-    this.child = spawn(process.execPath, [...postern, 'exec', ...argv], {
-      ...user,
-      cwd: folder,
-      env: { PATH: process.env.PATH, HOME: folder, TMPDIR: join(folder, 'tmp'), API_CANARY: canary, ...environment },
-    })
+  constructor(folder: string, argv: readonly string[], before: readonly string[]) {
+    this.child = spawn(
+      before[0] ?? process.execPath,
+      [...before.slice(1), ...(before.length > 0 ? [process.execPath] : []), ...posternArguments, 'exec', ...argv],
+      {
+        ...user,
+        cwd: folder,
+        env: { PATH: searched, HOME: folder, TMPDIR: join(folder, 'tmp'), API_CANARY: canary },
+      },
+    )
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.out += text
       this.child.emit('said')
@@ -158,23 +179,51 @@ export class Exec {
   }
 }
 
+/** Runs the program of attempts for each list of arguments, without starting Python anew; a line each. */
+const batch = `import json, sys
+code = compile(open(sys.argv[1]).read(), sys.argv[1], 'exec')
+for words in json.loads(sys.argv[2]):
+  sys.argv = ['attempts', *words]
+  exec(code, {'__name__': 'attempt'})`
+
 /** A shell under `postern exec` that runs one command after the other. */
 export class Shell {
   readonly exec: Exec
+  readonly #input: Writable
   #count = 0
 
-  constructor(exec: Exec) {
+  /** @param input where it reads, unless on standard input */
+  constructor(exec: Exec, input: Writable = exec.child.stdin) {
     this.exec = exec
+    this.#input = input
+  }
+
+  end(): void {
+    this.#input.end()
   }
 
   /** @returns what it wrote, on either stream, and its exit code */
-  async run(...command: readonly (string | number)[]): Promise<{ readonly got: string; readonly code: number }> {
+  run(...command: readonly (string | number)[]): Promise<{ readonly got: string; readonly code: number }> {
+    return this.#line(command.map((word) => `'${String(word).replaceAll("'", `'\\''`)}'`).join(' '))
+  }
+
+  /** Of the shell itself. */
+  async pid(): Promise<number> {
+    return Number((await this.#line('echo $$')).got)
+  }
+
+  async #line(words: string): Promise<{ readonly got: string; readonly code: number }> {
     const mark = `mark-${this.#count++}`
-    const words = command.map((word) => `'${String(word).replaceAll("'", `'\\''`)}'`).join(' ')
     const from = this.exec.out.length
-    this.exec.child.stdin.write(`( ${words} ) </dev/null 2>&1; echo "${mark}=$?"\n`)
+    this.#input.write(`( ${words} ) </dev/null 2>&1; echo "${mark}=$?"\n`)
     const [, got = '', code] = await this.exec.said(new RegExp(`^[^]{${from}}([^]*)${mark}=(\\d+)\n`))
     return { got: got.trim(), code: Number(code) }
+  }
+
+  /** Several, in one process. */
+  async attempts(each: readonly (readonly (string | number)[])[]): Promise<string[]> {
+    const all = JSON.stringify(each.map((words) => words.map(String)))
+    return (await this.run('/usr/bin/python3', '-c', batch, attemptsProgram, all)).got.split('\n')
   }
 
   async attempt(name: string, ...args: readonly (string | number)[]): Promise<string> {
