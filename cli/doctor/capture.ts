@@ -4,7 +4,7 @@ import { hasIpv6, tryEscapes, tryResolver, type Way } from '../../deploy/redirec
 import { type SocketWay, trySockets } from '../../deploy/redirect/socket-attempts.ts'
 import { native } from '../../proxy/identify/kernel/native.ts'
 import { type Check, type Finding, green, red, skipped } from './check.ts'
-import { notAnAgent, notWalled, type Scene } from './scene.ts'
+import { notWalled, type Scene } from './scene.ts'
 
 const reinstall =
   'Run `postern capture install` again in this network namespace, and find out who changed the rules; `postern capture status` shows the difference.'
@@ -95,11 +95,6 @@ function sockets(name: string, proves: string, way: SocketWay): Check {
           trySockets(calls, way),
           'Take the capabilities from the agent: `capabilities: { drop: [ALL] }`, and neither privileged nor root.',
         )
-      // Who may open one can leave, whatever leads to the proxy; the others need the rules.
-      if (way !== 'other-protocols') {
-        const other = notAnAgent(scene)
-        return other === undefined ? run() : skipped(other)
-      }
       return notWalledOr(scene, run)
     },
   }

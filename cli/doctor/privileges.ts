@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { type Check, type Finding, green, red, skipped } from './check.ts'
-import { notAnAgent, type Scene } from './scene.ts'
+import { notAnAgent, notWalled, type Scene } from './scene.ts'
 
 /** With what any of them can do; numbers of capabilities(7). */
 const dangerous: Readonly<Record<number, string>> = {
@@ -24,8 +24,8 @@ export const privilegeChecks: readonly Check[] = [
     proves: 'the agent cannot become the proxy’s user, who is exempt',
     patience: 5_000,
     run: (scene) => {
-      const other = notAnAgent(scene)
-      return other === undefined ? becomeAnother(scene) : skipped(other)
+      const why = notWalled(scene)
+      return why === undefined ? becomeAnother(scene) : skipped(why)
     },
   },
   {

@@ -1,8 +1,10 @@
 // Whether the proxy is there, knows who asks, and gets work.
+import { askStatus } from '../../proxy/record/admin-client.ts'
+import type { NotReady } from '../../proxy/record/readiness.ts'
 import { type Answer, ask, Refused, type Way } from './answer.ts'
 import { type Check, type Finding, green, red, skipped } from './check.ts'
 import { health } from './health.ts'
-import { type Door, notAnAgent } from './scene.ts'
+import { type Door, notAnAgent, type Scene } from './scene.ts'
 
 const start = 'See whether it runs (`postern status`, or the logs of the container `postern`), and start it.'
 
@@ -14,7 +16,6 @@ export const proxyChecks: readonly Check[] = [
     run: async (scene) => {
       const other = notAnAgent(scene)
       if (other !== undefined) return skipped(other)
-      if (scene.mode === 'none') return skipped('neither a rule nor a variable leads to the proxy from here')
       try {
         const { caller, proofs, listener } = await scene.door()
         return green(`It takes us for ${caller}, by ${proofs.join(' and ')}, on listener ${listener}.`)
@@ -27,16 +28,30 @@ export const proxyChecks: readonly Check[] = [
     name: 'proxy-ready',
     proves: 'the proxy gets work: its identity, policy and records are there',
     patience: 5_000,
-    run: async ({ metrics }, signal): Promise<Finding> => {
-      const { host, port } = metrics
-      const told = await health(metrics, '/readyz', signal)
-      if (told === undefined)
-        return skipped(`nobody answers at ${host}:${port} (admin.metrics); --metrics names another place`)
-      if (told.status === 200) return green('It says that it is ready.')
-      return red(`It is not ready: ${reasonsIn(told.body)}.`, 'Mend what it names; `postern status` says the same.')
+    run: async (scene, signal) => {
+      const told = await health(scene.metrics, '/readyz', signal)
+      if (told === undefined) return bySocket(scene)
+      return told.status === 200 ? green('It says that it is ready.') : notReady(reasonsIn(told.body))
     },
   },
 ]
+
+async function bySocket({ metrics: { host, port }, config }: Scene): Promise<Finding> {
+  const nobody = `nobody answers at ${host}:${port} (admin.metrics)`
+  const socket = config?.admin.socket
+  if (socket === undefined) return skipped(`${nobody}; --metrics names another place`)
+  try {
+    const { ready, reasons } = await askStatus(socket)
+    return ready ? green('It says that it is ready.') : notReady(reasons)
+  } catch (error) {
+    return skipped(`${nobody}, and ${messageOf(error)}`)
+  }
+}
+
+function notReady(reasons: readonly NotReady[]): Finding {
+  const why = reasons.map(({ check, why }) => `${check}: ${why}`).join('; ')
+  return red(`It is not ready: ${why || 'it does not say why'}.`, 'Mend what it names; `postern status` says the same.')
+}
 
 /** The door answers, and does not know who asks. */
 class NotKnown extends Error {
@@ -90,12 +105,12 @@ function parsed(body: string): Omit<Door, 'certificate'> | undefined {
   }
 }
 
-function reasonsIn(body: string): string {
+function reasonsIn(body: string): NotReady[] {
   try {
-    const reasons: { check: string; why: string }[] = JSON.parse(body).reasons
-    return reasons.map(({ check, why }) => `${check}: ${why}`).join('; ')
+    const { reasons } = JSON.parse(body)
+    return Array.isArray(reasons) ? reasons : []
   } catch {
-    return 'it does not say why'
+    return []
   }
 }
 

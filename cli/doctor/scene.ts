@@ -50,8 +50,9 @@ export interface Door {
 }
 
 /** Why what an agent tries cannot be tried from here; undefined where it can. */
-export function notAnAgent({ side, uid }: Scene): string | undefined {
-  return side === 'proxy' ? `user ${uid} is the proxy's, who stands on the other side of the wall` : undefined
+export function notAnAgent({ side, uid, mode }: Scene): string | undefined {
+  if (mode === 'none') return 'neither a rule nor a variable leads to the proxy from here, as one would an agent'
+  return side === 'proxy' ? `user ${uid} is the proxy’s, who stands on the other side of the wall` : undefined
 }
 
 /** Why there is no wall to be tried; undefined where there should be one. */
@@ -60,7 +61,6 @@ export function notWalled(scene: Scene): string | undefined {
   if (other !== undefined) return other
   if (scene.mode === 'explicit')
     return 'the proxy is named by variables and nothing is redirected here; the wall, if there is one, is the network’s'
-  if (scene.mode === 'none') return 'by the configuration nothing is redirected here'
   return undefined
 }
 
@@ -68,7 +68,6 @@ export function notWalled(scene: Scene): string | undefined {
 export async function notAnswered(scene: Scene): Promise<string | undefined> {
   const other = notAnAgent(scene)
   if (other !== undefined) return other
-  if (scene.mode === 'none') return 'neither a rule nor a variable leads to the proxy from here'
   try {
     await scene.door()
     return undefined

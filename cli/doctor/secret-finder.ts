@@ -18,8 +18,9 @@ interface Shape {
 const shapes: readonly Shape[] = [
   {
     kind: 'private key',
-    pattern: /-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----(?:\s|\\n)+[A-Za-z0-9+/:]/g,
-    holds: () => true,
+    pattern:
+      /-----BEGIN [A-Z ]*PRIVATE KEY[A-Z ]*-----(?:\s|\\n)+([A-Za-z0-9+/]{24,}|(?:Proc-Type|Comment|Version): )/g,
+    holds: (body) => body.endsWith(': ') || varied(body),
   },
   { kind: 'key of OpenAI or Anthropic', pattern: /(?<![A-Za-z0-9_-])sk-([A-Za-z0-9_-]{20,})/g },
   { kind: 'GitHub token', pattern: /(?<![A-Za-z0-9])(?:gh[pousr]_([A-Za-z0-9]{36,})|github_pat_[A-Za-z0-9_]{22,})/g },
@@ -42,14 +43,15 @@ const shapes: readonly Shape[] = [
   },
   {
     kind: 'password in a URL',
-    pattern: /[a-z][a-z0-9+.-]*:\/\/([^\s:@/'"<>${}]*:[^\s:@/'"<>${}*]{3,})@[A-Za-z0-9[]/gi,
-    holds: isOwnWay,
+    pattern:
+      /(?<=[a-z0-9]):\/\/([^\s:@/'"<>${}]{0,200}:[^\s:@/'"<>${}*]{5,200})@(?!(?:[a-z0-9-]+\.)*example\.(?:com|org|net)\b)[A-Za-z0-9[]/gi,
+    holds: isPair,
   },
 ]
 
 /** `name: value`, `name = value`, `"name": "value"`. */
 const assignment =
-  /(?<![A-Za-z0-9])["']?([A-Za-z0-9_.-]{0,60}(?:token|api[_-]?key|secret|secret[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?key|passw(?:or)?d|credentials?)|auth)["']?[ \t]*[:=]{1,2}[ \t]*["']?([^\s"',;{}()<>$]{16,200})/gi
+  /(?:token|api[_-]?key|secret[_-]?key|access[_-]?key|private[_-]?key|auth[_-]?key|secret|passw(?:or)?d|credentials?|["_]auth)["']?[ \t]*[:=]{1,2}[ \t]*(["']?)([^\s"',;{}()<>$&[\]]{16,200})(?=["'\s,;}]|$)/gi
 
 /** What is found in a text, such as a file's. */
 export function secretsIn(text: string): readonly Sighting[] {
@@ -60,9 +62,10 @@ export function secretsIn(text: string): readonly Sighting[] {
       if (holds(secret) && !holdsStandIn(match[0])) found.push({ kind, at: match.index })
     }
   }
-  for (const { index, 2: value = '' } of text.matchAll(assignment)) {
+  for (const { index, 1: quote, 2: value = '' } of text.matchAll(assignment)) {
     if (found.some(({ at }) => Math.abs(at - index) < 200)) continue
-    if (looksMade(value) && !holdsStandIn(value)) found.push({ kind: 'value named like a credential', at: index })
+    if (looksMade(value, quote !== '') && !holdsStandIn(value))
+      found.push({ kind: 'value named like a credential', at: index })
   }
   return found.sort((one, other) => one.at - other.at).map(({ kind, at }) => ({ kind, line: lineOf(text, at) }))
 }
@@ -85,7 +88,8 @@ function isWayThrough(value: string): boolean {
   return ['run', 'delegation'].includes(username) && /^(?:127\.|localhost$|\[::1\]$|10\.|169\.254\.)/.test(hostname)
 }
 
-function isOwnWay(pair: string): boolean {
+/** A user and a password, and neither ours for this run nor one that documents show. */
+function isPair(pair: string): boolean {
   const [user = '', password = ''] = [pair.slice(0, pair.indexOf(':')), pair.slice(pair.indexOf(':') + 1)]
   if (['run', 'delegation'].includes(user)) return false
   return !/^(?:x+|pass(?:word)?|secret|token|pw|changeme|example|\.+|%\w+)$/i.test(password)
@@ -106,11 +110,12 @@ function isJwt(token: string): boolean {
   }
 }
 
-/** Of what stands behind the name of a credential in a file: not a word, a path, a reference or a name in code. */
-function looksMade(value: string): boolean {
+/** Of what stands behind the name of a credential in a file: not a word, a path, a reference, or another name in code. */
+function looksMade(value: string, quoted: boolean): boolean {
   if (notAValue(value) || !/[0-9]/.test(value) || !/[A-Za-z]/.test(value)) return false
-  if (/^[a-z]+(?:[-_.][a-z0-9]+)+$/i.test(value) && !/[0-9].*[a-z].*[0-9]/i.test(value)) return false
-  return varied(value) && entropy(value) >= 3.3
+  const isHex = /^[0-9a-f]{32,}$/i.test(value)
+  if (!quoted && !isHex && /^[A-Za-z_][A-Za-z0-9_.]*$/.test(value) && changes(value) < 0.38) return false
+  return varied(value) && entropy(value) >= (isHex ? 3 : 3.3)
 }
 
 /** Of a variable with the name of a credential: whatever is neither a place nor a switch. */
@@ -120,10 +125,11 @@ function isPassword(value: string): boolean {
   )
 }
 
-const notAValue = (value: string): boolean =>
-  /^(?:\.{0,2}\/|~|[A-Za-z]:\\|\$|<|%|\{\{)|:\/\/|^(?:file|env|arn|sha\d+|urn|vault|secret|projects)[:/-]/i.test(
-    value,
-  ) ||
+const notAValue = (value: string): boolean => /^(?:\.{0,2}\/|~)/.test(value) || isReference(value)
+
+/** To something that is elsewhere. */
+const isReference = (value: string): boolean =>
+  /^(?:[A-Za-z]:\\|\$|<|%|\{\{)|:\/\/|^(?:file|env|arn|sha\d+|urn|vault|secret|projects)[:/-]/i.test(value) ||
   /EXAMPLE|^process\.env|^os\.environ/.test(value) ||
   isUuid(value)
 
@@ -135,9 +141,15 @@ const isUuid = (value: string) => /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$
  */
 function isRandom(value: string): boolean {
   if (!/^[A-Za-z0-9+/_~-]{24,200}={0,2}$/.test(value) || /^[0-9a-f-]+$/i.test(value)) return false
-  if (!/[a-z]/.test(value) || !/[A-Z]/.test(value) || (value.match(/[0-9]/g) ?? []).length < 2) return false
-  if (notAValue(value) || (value.match(/\//g) ?? []).length > 1 + value.length / 32) return false
-  return entropy(value) >= 3.9 && changes(value) >= 0.3
+  if (!/[a-z]/.test(value) || !/[A-Z]/.test(value) || !/[0-9]/.test(value)) return false
+  if (isReference(value) || isPath(value)) return false
+  return entropy(value) >= 3.9 && changes(value) >= (value.startsWith('/') ? 0.5 : 0.38)
+}
+
+/** Base64 has slashes, and base64url dashes and underscores (RFC 4648 §4, §5); names of files have all of them. */
+function isPath(value: string): boolean {
+  const slashes = (value.match(/\//g) ?? []).length
+  return slashes > 0 && (/[-_~]/.test(value) || slashes > 2 + value.length / 16)
 }
 
 /** Bits a character. */
