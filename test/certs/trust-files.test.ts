@@ -1,16 +1,11 @@
-// Trust files: what is written, and that real runtimes take our authority by it and by nothing else.
+// Trust files: what is written. What runtimes make of them is in trust/runtimes.test.ts.
 import { execFile, execFileSync } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import { access, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer as createHttpServer } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { TLSSocket } from 'node:tls'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { LeafIssuer } from '../../certs/leaf-issuer.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { pemBlocks } from '../../certs/pem.ts'
 import { PodAuthority } from '../../certs/pod-authority.ts'
 import { appending, replacing } from '../../certs/trust/variables.ts'
@@ -122,52 +117,5 @@ describe.skipIf(!has('openssl', 'version'))('openssl', () => {
     const verify = ['verify', '-no-CAfile', '-no-CAstore', '-CApath', environment.SSL_CERT_DIR ?? '']
     const { stdout } = await run('openssl', [...verify, join(directory, 'leaf.pem')])
     expect(stdout).toMatch(/OK\n$/)
-  })
-})
-
-/** Prints what the URL gives; each reads its trust from the environment alone. */
-const runtimes: readonly (readonly [program: string, version: string, command: (url: string) => readonly string[]])[] =
-  [
-    [
-      process.execPath,
-      '--version',
-      (url) => ['-e', `fetch('${url}').then(async (answer) => console.log(await answer.text()))`],
-    ],
-    ['curl', '--version', (url) => ['-sS', url]],
-    ['wget', '--version', (url) => ['-nv', '-O', '-', url]],
-    ['python3', '--version', (url) => ['-c', `import urllib.request as r; print(r.urlopen('${url}').read().decode())`]],
-    ['java', '-version', (url) => [join(import.meta.dirname, '../support/Fetch.java'), url]],
-  ]
-
-describe.each(runtimes)('%s', (program, version, command) => {
-  const context = new LeafIssuer(authority, { now: Date.now }).contextFor('localhost')
-  const answering = createHttpServer((_, response) => response.end('hello'))
-  // Java names no server when it has no dot, so there is one context for all.
-  const server = createServer((raw) => {
-    raw.on('error', () => {})
-    answering.emit(
-      'connection',
-      new TLSSocket(raw, { isServer: true, secureContext: context }).on('error', () => {}),
-    )
-  })
-  let url: string
-
-  beforeAll(async () => {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    url = `https://localhost:${(server.address() as AddressInfo).port}/`
-  })
-  afterAll(() => {
-    server.close()
-    answering.closeAllConnections()
-  })
-
-  test.skipIf(!has(program, version))('refuses our leaf without the files and takes it with them', async () => {
-    const { environment } = await writeTrustFiles({ directory, caPem })
-    const { PATH, HOME } = process.env
-    const fetchWith = (trust: Readonly<Record<string, string>>) =>
-      run(program, command(url), { env: { PATH, HOME, ...trust } })
-    await expect(fetchWith({})).rejects.toThrow(/certificate|certification/i)
-    expect((await fetchWith(environment)).stdout).toContain('hello')
   })
 })
