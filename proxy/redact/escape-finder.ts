@@ -21,40 +21,52 @@ const near = 12
 const syntax = new Uint8Array(256)
 for (const character of '%&\\#;ux0123456789abcdefABCDEF') syntax[character.charCodeAt(0)] = 1
 
+/** 1 for bytes that stand in none of the forms and are no part of an escape: whoever escapes one, it does not matter. */
+export function idleBytes(forms: Matcher): Uint8Array {
+  return Uint8Array.from(introduces, (introducing, byte) =>
+    introducing === 0 && syntax[byte] === 0 && !forms.has(byte) ? 1 : 0,
+  )
+}
+
 export class EscapeFinder {
   readonly #text: Buffer
   readonly #forms: Matcher
+  readonly #idle: Uint8Array
   /** Where the next of each introducing byte stands, so far as that was searched for. */
   #percent = -1
   #ampersand = -1
   #backslash = -1
-  /** Whether introducing bytes follow each other closely. */
-  #dense = false
 
-  constructor(text: Buffer, forms: Matcher) {
+  /** @param idle as `idleBytes` tells of the forms */
+  constructor(text: Buffer, forms: Matcher, idle: Uint8Array) {
     this.#text = text
     this.#forms = forms
+    this.#idle = idle
   }
 
   /** Where the first one at or after `from` begins; the length of the text when there is none. Called with growing `from`. */
   next(from: number): number {
     const text = this.#text
+    const idle = this.#idle
     const end = text.length
     let at = from
-    let stop = from
     while (at < end) {
-      if (introduces[text[at] ?? 0] === 1) {
-        const after = this.#passOver(at)
-        if (after === at) return at
-        at = after
-        stop = this.#dense ? Math.min(at + near, end) : at
-      } else if (at < stop) {
-        at++
-      } else {
-        const found = this.#search(at)
-        this.#dense = found - at < near
-        at = found
+      const stop = Math.min(end, at + near)
+      while (at < stop && introduces[text[at] ?? 0] === 0) at++
+      if (at === stop) at = this.#search(at)
+      if (at === end) break
+      // Most end here.
+      if (text[at] !== backslash || text[at + 1] !== backslash) {
+        const read = readEscape(text, at, end)
+        const after = read < 0 ? at + 1 : at + lengthOf(read)
+        if (read === none || (read >= 0 && idle[byteOf(read)] === 1 && after < end)) {
+          at = after
+          continue
+        }
       }
+      const after = this.#passOver(at)
+      if (after === at) return at
+      at = after
     }
     return end
   }

@@ -1,6 +1,15 @@
 // A stretch of text with its escapes undone, and where each byte of it came from.
 import type { EscapeFinder } from './escape-finder.ts'
-import { byteOf, introducerBefore, introduces, lengthOf, longestEscape, readEscape, unfinished } from './escapes.ts'
+import {
+  byteOf,
+  introducerBefore,
+  introduces,
+  lengthOf,
+  longestEscape,
+  none,
+  readEscape,
+  unfinished,
+} from './escapes.ts'
 
 /**
  * Undoes escapes, escapes of escapes included (`%255C%2575002F` comes to `/`): each byte is put at the end of what is
@@ -70,17 +79,39 @@ export class Unescaped {
     return readEscape(this.bytes, at, length) === unfinished ? at : length
   }
 
-  /** Goes byte by byte from an escape until no introducing byte has come for as long as an escape can be. */
+  /** Goes on from an escape until no introducing byte has come for as long as an escape can be. */
   #undo(text: Uint8Array, from: number): number {
     this.#introducer = introducerBefore(this.bytes, this.length)
-    this.#reserve(longestEscape)
+    this.#reserve(text.length - from)
+    const bytes = this.bytes
+    const origin = this.#origin
+    const end = text.length
     let at = from
-    let until = from + longestEscape
-    for (; at < until && at < text.length; at++) {
+    let until = Math.min(end, from + longestEscape)
+    while (at < until) {
+      if (this.#introducer === -1) {
+        // Where nothing that stands before can go on, an escape means what it means alone.
+        let length = this.length
+        for (; at < until; length++) {
+          const byte = text[at] ?? 0
+          origin[length] = at
+          if (introduces[byte] === 0) {
+            bytes[length] = byte
+            at++
+            continue
+          }
+          const read = readEscape(text, at, end)
+          if (read < 0 || introduces[byteOf(read)] === 1) break
+          bytes[length] = byteOf(read)
+          until = Math.min(end, at + 1 + longestEscape)
+          at += lengthOf(read)
+        }
+        this.length = length
+        if (at >= until) break
+      }
       this.#put(text[at] ?? 0, at)
-      if (this.#introducer !== this.length - 1) continue
-      until = at + 1 + longestEscape
-      this.#reserve(longestEscape + 1)
+      at++
+      if (this.#introducer === this.length - 1) until = Math.min(end, at + longestEscape)
     }
     return at
   }
@@ -94,6 +125,8 @@ export class Unescaped {
     while (this.#introducer !== -1) {
       const start = this.#introducer
       const read = readEscape(this.bytes, start, this.length)
+      // No escape holds the beginning of another, so what stands before this one cannot go on either.
+      if (read === none) this.#introducer = -1
       if (read < 0 || start + lengthOf(read) !== this.length) break
       this.bytes[start] = byteOf(read)
       index = start

@@ -1,5 +1,8 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { EscapeFinder, idleBytes } from '../../../proxy/redact/escape-finder.ts'
 import { byteOf, lengthOf, none, readEscape, unfinished } from '../../../proxy/redact/escapes.ts'
+import { Matcher } from '../../../proxy/redact/matcher.ts'
 import { Unescaped } from '../../../proxy/redact/unescaped.ts'
 
 const read = (text: string) => readEscape(Buffer.from(text, 'latin1'), 0, text.length)
@@ -90,5 +93,45 @@ describe('text without its escapes', () => {
     ['%%34%31', 'A'],
   ])('%s comes to %s', (text, expected) => {
     expect(Buffer.from(new Unescaped().takeAll(Buffer.from(text))).toString('latin1')).toBe(expected)
+  })
+
+  it('is the same whether it is gone over byte by byte or escape by escape', () => {
+    const matcher = new Matcher(() => [{ bytes: Buffer.from('abca/%61b'), anyCase: false }])
+    const idle = idleBytes(matcher)
+    const pieces = [
+      '%41',
+      '%',
+      '25',
+      '%25',
+      '\\',
+      '\\u00',
+      '61',
+      '\\u0026',
+      '&',
+      '&amp;',
+      '#x2f;',
+      '&#37;',
+      'sol;',
+      '\\x5c',
+      '/',
+      'ab',
+      'u',
+      '0',
+    ]
+    const dense = fc.array(fc.constantFrom(...pieces), { maxLength: 60 }).map((list) => `%41${list.join('')}%42`)
+    fc.assert(
+      fc.property(dense, (written) => {
+        // Where none comes for longer than an escape can be, the one that comes next is weighed again.
+        fc.pre(!/[^%&\\]{10}/.test(written))
+        const text = Buffer.from(written)
+        const slowly = new Unescaped()
+        const expected = Buffer.from(slowly.takeAll(text)).toString()
+        const fast = new Unescaped()
+        fast.take(text, 0, new EscapeFinder(text, matcher, idle), text.length)
+        expect(Buffer.from(fast.bytes.subarray(0, fast.length)).toString()).toBe(expected)
+        for (let at = 0; at < fast.length; at++) expect(fast.originOf(at)).toBe(slowly.originOf(at))
+      }),
+      { numRuns: 2_000 },
+    )
   })
 })
