@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { doctorCommand } from '../../cli/doctor.ts'
 import { renderChart, renderNotes } from '../../deploy/helm/render.ts'
+import { paths } from '../../deploy/injector/parts.ts'
 import { render } from '../../deploy/injector/render.ts'
 import { injectorSettingsSchema } from '../../deploy/injector/settings.ts'
 import { loadConfig } from '../../proxy/config/load.ts'
@@ -52,15 +54,22 @@ describe.skipIf(isMissing).each(sets)('what is told with values $name', async ({
     const labels = { 'postern.dev/inject': 'enabled' }
     const pod = documents.find((text) => text.includes('kind: Pod')) ?? ''
     const { pods } = render(pod, { name: 'agents', labels, annotations: {} }, settings)
-    expect(pods).toMatchObject([{ called: 'Pod/probe', refusals: [], warnings: [], skipped: undefined }])
+    expect(pods).toMatchObject([{ called: 'Pod/proof', refusals: [], warnings: [], skipped: undefined }])
     expect(pods[0]?.diff.length).toBeGreaterThan(50)
   })
 
-  it('ends with the proof', () => {
-    const { metadata } = the(objects, 'Pod')
+  it('ends with the proof, by commands and options that there are', () => {
+    const { metadata, spec } = the(objects, 'Pod')
+    const [container] = spec.containers
+    expect(container.image).toBe(settings.image)
+    expect(container.command.join(' ')).toMatch(/^postern doctor --url https:\/\/example\.com\/ --metrics /)
+    expect(container.command.at(-1)).toBe(`127.0.0.1:${settings.ports.metrics}`)
+    const told = [container.command, ...notes.matchAll(/-- (postern doctor .*)$/gm)].map((words) => String(words))
+    const options = told.flatMap((line) => line.match(/--[a-z-]+/g) ?? [])
+    const known = doctorCommand().options.map(({ long }) => long)
+    expect(options.filter((option) => option !== '--' && !known.includes(option))).toEqual([])
     expect(notes).toContain('kubectl label namespace agents postern.dev/inject=enabled\n')
-    expect(notes).toContain(
-      `kubectl --namespace ${metadata.namespace} exec ${metadata.name} --container postern -- postern doctor\n`,
-    )
+    expect(notes).toContain(`logs ${metadata.name} --container ${container.name}\n`)
+    expect(notes).toContain(`postern doctor --config ${paths.config}/postern.yaml`)
   })
 })
