@@ -1,12 +1,7 @@
 // Reads a row of samples: medians of a minute, the straight line through them, and whether that is growth.
 
-export interface Sample {
-  /** Seconds since the load began. */
-  readonly at: number
-  /** Resident memory in megabytes. */
-  readonly resident: number
-  readonly descriptors: number
-}
+/** Seconds since the load began, and what was found then. */
+export type Point = readonly [at: number, value: number]
 
 export interface Trend {
   readonly from: number
@@ -25,10 +20,10 @@ export const allowedDescriptors = 15
 /** The first quarter is for warming up: caches fill, code is compiled, the heap finds its size. */
 export const judgedFrom = (seconds: number) => seconds / 4
 
-export function trend(samples: readonly Sample[], value: 'resident' | 'descriptors', window: number): Trend {
-  const first = samples[0]?.at ?? 0
-  const last = samples.at(-1)?.at ?? 0
-  const points = samples.map((sample) => [sample.at, sample[value]] as const)
+/** @param window seconds over which a median is taken at either end */
+export function trend(points: readonly Point[], window: number): Trend {
+  const first = points[0]?.[0] ?? 0
+  const last = points.at(-1)?.[0] ?? 0
   const within = (from: number, to: number) =>
     median(points.filter(([at]) => at >= from && at <= to).map(([, figure]) => figure))
   return {
@@ -47,7 +42,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Of the line of least squares. */
-function slope(points: readonly (readonly [x: number, y: number])[]): number {
+function slope(points: readonly Point[]): number {
   const mean = (of: 0 | 1) => points.reduce((sum, point) => sum + point[of], 0) / points.length
   const [x, y] = [mean(0), mean(1)]
   let [both, square] = [0, 0]

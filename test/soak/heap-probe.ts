@@ -1,4 +1,4 @@
-// Loaded before the proxy: says how much of its heap is in use after a collection, when it is asked.
+// Loaded before the proxy: says what memory it holds after a collection, when it is asked.
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
@@ -7,8 +7,8 @@ const collect: () => void = runInNewContext('gc')
 
 process.on('message', () => {
   collect()
-  const { heapUsed, external } = process.memoryUsage()
-  process.send?.({ heapUsed, external })
+  const { rss, heapUsed, external } = process.memoryUsage()
+  process.send?.({ rss, heapUsed, external })
 })
 // The channel must not keep a proxy alive that has been told to stop.
 process.channel?.unref()

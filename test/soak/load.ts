@@ -19,21 +19,24 @@ export function workOf(world: World, ca: string): readonly Work[] {
   const base = `http://${authority}`
   const kept = new Agent({ keepAlive: true, maxSockets: 16 })
 
-  const ask = async (path: string, method = 'GET', body?: Buffer): Promise<IncomingMessage> => {
+  const ask = async (
+    path: string,
+    { method = 'GET', body, agent = kept }: { method?: string; body?: Buffer; agent?: Agent | false } = {},
+  ): Promise<IncomingMessage> => {
     const asked = request({
       host: '127.0.0.1',
       port,
       path: `${base}${path}`,
       method,
-      agent: kept,
+      agent,
       headers: { host: authority },
     })
     asked.end(body)
     const [answer] = await once(asked, 'response')
     return answer
   }
-  const fetched = async (path: string, expected: string | RegExp, method = 'GET', body?: Buffer) => {
-    const answer = await ask(path, method, body)
+  const fetched = async (path: string, expected: string | RegExp, method = 'GET', body = Buffer.alloc(0)) => {
+    const answer = await ask(path, { method, body })
     expectText(await text(answer), expected)
   }
   const tunnel = (number: number) => through({ port, ca }, hosts[number % hosts.length] ?? '', ports.tls)
@@ -65,7 +68,7 @@ export function workOf(world: World, ca: string): readonly Work[] {
     },
     {
       name: 'new connections with TLS',
-      rate: 5,
+      rate: 4,
       async once(number) {
         await using client = await tunnel(number)
         for (const path of ['/with/contacts', '/without/contacts'])
@@ -85,7 +88,7 @@ export function workOf(world: World, ca: string): readonly Work[] {
       name: 'event streams',
       rate: 2,
       async once(number) {
-        const answer = await ask('/with/events')
+        const answer = await ask('/with/events', { agent: false })
         for await (const chunk of answer) {
           const told = /^data: (\d+)/.exec(String(chunk))?.[1]
           if (Number(told) >= 10 + (number % 30)) break
@@ -137,7 +140,7 @@ export function workOf(world: World, ca: string): readonly Work[] {
       name: 'delegations, each with a request, some stopped',
       rate: 2,
       async once(number) {
-        const made = await delegated(port, { to: `${agentId}/task-${number % 500}`, scopes: ['crm.read'], ttl: 60 })
+        const made = await delegated(port, { to: `${agentId}/task-${number % 500}`, scopes: ['crm.read'], ttl: 120 })
         const fields = [reference(made.handle)]
         expectText((await call(port, `${base}/with/contacts`, { fields })).text, 'as asked')
         if (number % 10 !== 0) return

@@ -12,12 +12,14 @@ export interface Tally {
   started: number
   ended: number
   failed: number
+  /** Not started, since too much of the kind was under way. */
+  left: number
   /** Of the first that failed. */
   complaint: string | undefined
 }
 
-/** Started and not ended; beyond that nothing is started, or a proxy that stands still would be buried. */
-const mostUnderWay = 200
+/** Of one kind, started and not ended. Where the machine cannot keep up with the rate, less is asked: what piles up is no leak. */
+const mostUnderWay = 24
 
 export class Pace {
   readonly tallies = new Map<string, Tally>()
@@ -25,14 +27,14 @@ export class Pace {
   readonly #underWay = new Set<Promise<void>>()
 
   start({ name, rate, once }: Work): void {
-    const tally: Tally = { started: 0, ended: 0, failed: 0, complaint: undefined }
+    const tally: Tally = { started: 0, ended: 0, failed: 0, left: 0, complaint: undefined }
     this.tallies.set(name, tally)
     const began = performance.now()
     let due = 0
     const tick = () => {
       for (const until = ((performance.now() - began) / 1_000) * rate; due < until; due++) {
-        if (tally.started - tally.ended >= mostUnderWay) continue
-        this.#begin(tally, once)
+        if (tally.started - tally.ended < mostUnderWay) this.#begin(tally, once)
+        else tally.left++
       }
     }
     this.#timers.push(setInterval(tick, Math.max(5, Math.min(1_000, 1_000 / rate))))
@@ -45,6 +47,7 @@ export class Pace {
   }
 
   #begin(tally: Tally, once: Work['once']): void {
+    const began = performance.now()
     const work = once(tally.started++).then(
       () => {
         tally.ended++
@@ -52,7 +55,8 @@ export class Pace {
       (error: unknown) => {
         tally.ended++
         tally.failed++
-        tally.complaint ??= error instanceof Error ? error.message : String(error)
+        const what = error instanceof Error ? error.message : String(error)
+        tally.complaint ??= `${what} (after ${(performance.now() - began).toFixed(0)} ms)`
       },
     )
     const watched: Promise<void> = work.finally(() => this.#underWay.delete(watched))
