@@ -5,6 +5,8 @@ import type { Random } from './random.ts'
 
 interface Node {
   tag: number
+  /** Octets that its length takes beyond those that it needs, which DER forbids. */
+  surplus: number
   /** Before the content: the count of unused bits of a BIT STRING that holds elements. */
   prefix: Uint8Array
   content: Uint8Array | Node[]
@@ -31,7 +33,7 @@ function change(nodes: Node[], random: Random, words: readonly Uint8Array[]): vo
   const at = random.below(list.length)
   const node = list[at]
   if (node === undefined) return
-  switch (random.below(7)) {
+  switch (random.below(8)) {
     case 0:
       list.splice(at, 1)
       break
@@ -49,6 +51,9 @@ function change(nodes: Node[], random: Random, words: readonly Uint8Array[]): vo
       if (put !== undefined) list.splice(at, random.below(2), put)
       break
     }
+    case 5:
+      node.surplus = 1
+      break
     default: {
       const content = node.content instanceof Uint8Array ? node.content : write(node.content)
       node.content = mutated(content, random, { dictionary: words, other: content, longest: 8_192 })
@@ -86,23 +91,25 @@ function nodeOf(tag: number, content: Uint8Array): Node {
   const inner = content.subarray(prefix.length)
   const holds = (tag & 0x20) !== 0 || (inner[0] === 0x30 && (tag === octetString || tag === bitString))
   const children = holds ? read(inner) : undefined
-  return children === undefined ? { tag, prefix: new Uint8Array(), content } : { tag, prefix, content: children }
+  return children === undefined
+    ? { tag, surplus: 0, prefix: new Uint8Array(), content }
+    : { tag, surplus: 0, prefix, content: children }
 }
 
 function write(nodes: readonly Node[]): Uint8Array {
   return Buffer.concat(
-    nodes.map(({ tag, prefix, content }) => {
+    nodes.map(({ tag, surplus, prefix, content }) => {
       const inner = Array.isArray(content) ? Buffer.concat([prefix, write(content)]) : content
-      const { length } = inner
-      const head =
-        length < 0x80
-          ? [tag, length]
-          : length < 0x100
-            ? [tag, 0x81, length]
-            : length < 0x1_0000
-              ? [tag, 0x82, length >> 8, length & 255]
-              : [tag, 0x83, length >> 16, (length >> 8) & 255, length & 255]
-      return Buffer.concat([Uint8Array.from(head), inner])
+      return Buffer.concat([Buffer.of(tag), lengthOf(inner.length, surplus), inner])
     }),
   )
+}
+
+function lengthOf(length: number, surplus: number): Uint8Array {
+  const needed = length < 0x80 ? 0 : length < 0x100 ? 1 : length < 0x1_0000 ? 2 : 3
+  const octets = Math.min(3, needed + surplus)
+  if (octets === 0) return Buffer.of(length)
+  const bytes = Buffer.alloc(1 + octets, 0x80 | octets)
+  bytes.writeUIntBE(length, 1, octets)
+  return bytes
 }

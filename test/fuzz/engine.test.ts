@@ -40,11 +40,15 @@ describe('the engine', () => {
 
   it('makes the same inputs of the same seed', () => {
     const material = { dictionary: [Buffer.from('word')], other: Buffer.from('another input 7'), longest: 100 }
+    const input = Buffer.from('some text 12')
     const some = () => {
       const random = new Random(3)
-      return Array.from({ length: 200 }, () => latin1(mutated(Buffer.from('some text 12'), random, material)))
+      return Array.from({ length: 200 }, () => latin1(mutated(input, random, material)))
     }
     expect(some()).toEqual(some())
     expect(new Set(some()).size).toBeGreaterThan(100)
+    // What is kept stays as it is.
+    expect(latin1(input)).toBe('some text 12')
+    expect(latin1(material.other)).toBe('another input 7')
   })
 })

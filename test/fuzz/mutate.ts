@@ -30,7 +30,7 @@ export function spliced(bytes: Uint8Array, start: number, end: number, put: Uint
 const nothing = new Uint8Array()
 
 const flip: Change = (bytes, random) => {
-  const copy = bytes.slice()
+  const copy = Uint8Array.from(bytes)
   const at = random.below(copy.length)
   copy[at] = (copy[at] ?? 0) ^ (1 << random.below(8))
   return copy
@@ -40,7 +40,7 @@ const flip: Change = (bytes, random) => {
 const telling = [0, 1, 9, 10, 13, 32, 34, 37, 38, 44, 45, 46, 47, 48, 57, 58, 61, 63, 64, 92, 126, 127, 128, 254, 255]
 
 const set: Change = (bytes, random) => {
-  const copy = bytes.slice()
+  const copy = Uint8Array.from(bytes)
   copy[random.below(copy.length)] = random.oneIn(2) ? random.pick(telling) : random.below(256)
   return copy
 }
@@ -88,7 +88,7 @@ const cross: Change = (bytes, random, { other }) => {
 
 /** A big-endian number of one to four bytes, as lengths are: a little more or less, the end of its range, or what is left. */
 const length: Change = (bytes, random) => {
-  const copy = bytes.slice()
+  const copy = Uint8Array.from(bytes)
   const width = Math.min(1 + random.below(4), copy.length)
   if (width === 0) return copy
   const at = random.below(copy.length - width + 1)

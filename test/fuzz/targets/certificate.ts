@@ -64,6 +64,7 @@ function check(certificate: Certificate): void {
     bitString(signature),
   )
   must(Buffer.from(written).equals(der), 'it is not what its parts make')
+  must(isShortest(signed, 1), 'a length that is not in its shortest form')
   must(Number.isFinite(notBefore) && Number.isFinite(notAfter), 'a time that is none')
   must(/^[0-9a-f]+$/.test(serial), 'a serial')
   unlessRefused(() => canonicalName(certificate.subject), isNamed)
@@ -71,4 +72,18 @@ function check(certificate: Certificate): void {
     unlessRefused<unknown>(() => read(certificate), isNamed)
   const key = unlessRefused(() => acceptedKey(publicKey), isNamed)
   if (key !== undefined) mustEqual(typeof key, 'object', 'a key')
+}
+
+/** Whether each length is in its shortest form; @param depth levels of members that are looked at */
+function isShortest(bytes: Uint8Array, depth: number): boolean {
+  for (let at = 0; at < bytes.length; ) {
+    const first = bytes[at + 1] ?? 0
+    const octets = first < 0x80 ? 0 : first & 0x7f
+    const length = octets === 0 ? first : Buffer.from(bytes).readUIntBE(at + 2, octets)
+    if (octets > 0 && (length < 0x80 || bytes[at + 2] === 0)) return false
+    const start = at + 2 + octets
+    if (depth > 0 && !isShortest(bytes.subarray(start, start + length), depth - 1)) return false
+    at = start + length
+  }
+  return true
 }

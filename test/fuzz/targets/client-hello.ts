@@ -1,5 +1,7 @@
 // The first bytes of a connection: whoever connects writes them.
 import { readClientHello } from '../../../proxy/capture/client-hello.ts'
+import { mutated } from '../mutate.ts'
+import type { Random } from '../random.ts'
 import { must, mustEqual, type Target } from '../target.ts'
 
 const vector = (width: 1 | 2 | 3, ...parts: readonly (Uint8Array | string)[]): Buffer => {
@@ -41,6 +43,7 @@ export const target: Target = {
     Buffer.concat([record(whole.subarray(0, 3)), record(whole.subarray(3, 60)), record(whole.subarray(60))]),
   ],
   dictionary: [sni, alpn, grease, keyShare, Buffer.of(22, 3, 1), Buffer.of(0, 0), Buffer.of(0, 16), 'a.example', '\0'],
+  mutate,
   run(input) {
     const reading = readClientHello(input)
     if (reading.state === 'hello') {
@@ -50,6 +53,9 @@ export const target: Target = {
         protocols.every((protocol) => protocol !== ''),
         'an empty protocol',
       )
+      const { names, types } = readAgain(input)
+      mustEqual(names, serverName === undefined ? [] : [serverName], 'another reader finds other names')
+      mustEqual(new Set(types).size, types.length, 'an extension that comes twice')
       mustEqual(
         readClientHello(Buffer.concat([input, Buffer.of(23, 3, 3, 0, 1)])),
         reading,
@@ -63,4 +69,40 @@ export const target: Target = {
     must(part.state === reading.state, `a part is ${part.state} and the whole ${reading.state}`)
     if (part.state === 'hello') mustEqual(part, reading, 'a part names another host')
   },
+}
+
+/** A hello of any extensions, some of them changed, in one record or several; all lengths fit. */
+function mutate(input: Uint8Array, random: Random): Uint8Array {
+  const some = Array.from({ length: random.below(6) }, () => {
+    const type = random.pick([0, 0, 16, 16, 51, 0x2a2a, random.below(65_536)])
+    const sound = random.pick([sni, alpn, grease, keyShare]).subarray(4)
+    const data = random.oneIn(2) ? sound : mutated(sound, random, { dictionary: [], other: input, longest: 300 })
+    return random.oneIn(3) ? random.pick([sni, alpn, grease]) : extension(type, data)
+  })
+  const made = message(...some)
+  const cut = random.oneIn(3) ? random.below(made.length) : made.length
+  return Buffer.concat(
+    [made.subarray(0, cut), made.subarray(cut)].flatMap((part) => (part.length === 0 ? [] : [record(part)])),
+  )
+}
+
+/** A second reader, which takes a sound hello for granted: the names and the types of the extensions. */
+function readAgain(input: Uint8Array): { readonly names: readonly string[]; readonly types: readonly number[] } {
+  const bytes = Buffer.from(input)
+  const fragments: Buffer[] = []
+  for (let at = 0; at + 5 <= bytes.length; at += 5 + bytes.readUInt16BE(at + 3))
+    fragments.push(bytes.subarray(at + 5, at + 5 + bytes.readUInt16BE(at + 3)))
+  const joined = Buffer.concat(fragments)
+  const hello = joined.subarray(4, 4 + joined.readUIntBE(1, 3))
+  let at = 34
+  at += 1 + (hello[at] ?? 0)
+  at += 2 + hello.readUInt16BE(at)
+  at += 1 + (hello[at] ?? 0)
+  const [names, types]: [string[], number[]] = [[], []]
+  for (at += 2; at + 4 <= hello.length; at += 4 + hello.readUInt16BE(at + 2)) {
+    const type = hello.readUInt16BE(at)
+    types.push(type)
+    if (type === 0) names.push(hello.toString('latin1', at + 9, at + 9 + hello.readUInt16BE(at + 7)))
+  }
+  return { names, types }
 }

@@ -9,6 +9,8 @@ import { isCovered } from '../../../policy/delegation/scope.ts'
 import { readJson } from '../../../policy/delegation/strict-json.ts'
 import { readToken, writeInput } from '../../../policy/delegation/token.ts'
 import { verifyChain } from '../../../policy/delegation/verify.ts'
+import { mutatedJson } from '../json.ts'
+import { mutatedLine } from '../lines.ts'
 import { must, mustEqual, type Target, unlessRefused, utf8 } from '../target.ts'
 
 const now = 1_764_000_000_000
@@ -113,6 +115,7 @@ export const target: Target = {
       String(seconds + 601),
     ],
   ],
+  mutate: (input, random) => mutatedLine(input, random, (line) => mutatedJson(line, random, material)),
   run(input) {
     const text = utf8(input)
     if (!text.includes('\n')) {
@@ -133,6 +136,73 @@ export const target: Target = {
     const forged = chainOf(lines, (hop) => (each) => agentAt(hop).sign(each))
     must(reasonOf(forged) === 'chain_signature_invalid', 'a chain signed by its own agents is taken')
   },
+}
+
+const material = {
+  names: [
+    'iss',
+    'sub',
+    'client_id',
+    'aud',
+    'iat',
+    'nbf',
+    'exp',
+    'jti',
+    'txn',
+    'cnf',
+    'jwk',
+    'x',
+    'del_depth',
+    'del_max_depth',
+    'par_hash',
+    'authorization_details',
+    'scopes',
+    'constraints',
+    'key',
+    'max',
+    'min',
+    'one_of',
+    'not_one_of',
+    'prefix',
+    'max_subtree',
+    'max_lifetime',
+    'rank',
+    'order',
+    'status',
+    'alg',
+    'typ',
+    'kid',
+  ],
+  values: [
+    '$ISS',
+    '$KEY',
+    '$PAR',
+    'http.github.*',
+    '*',
+    'http.github.read',
+    'User.Read',
+    'arg.amount',
+    'path',
+    'host',
+    '/v1/',
+    '/v1/x/',
+    '/v10/',
+    'a.example',
+    seconds,
+    seconds + 599,
+    seconds + 601,
+    0,
+    1,
+    2,
+    50,
+    100,
+    1e21,
+    { key: 'arg.amount', max: 101 },
+    { key: 'arg.amount', min: 3 },
+    { key: 'path', prefix: '/' },
+    { key: 'host', not_one_of: ['b.example'] },
+    ['a.example', 'c.example'],
+  ],
 }
 
 type Sign = (input: string) => Buffer
@@ -180,7 +250,7 @@ function canonicalIfJson(text: string): string {
   }
 }
 
-function check({ text, hops, leaf, depth, maxDepth, expiresAt, principal }: VerifiedChain): void {
+function check({ text, hops, leaf, depth, maxDepth, expiresAt, principal, txn }: VerifiedChain): void {
   must(depth < maxDepth && hops.length <= 8, 'a chain that is too long')
   must(expiresAt >= now && hops.every((hop) => hop.expiresAt >= expiresAt), 'a time beyond that of a hop')
   mustEqual(new Set(hops.map(({ id }) => id)).size, hops.length, 'an agent that comes twice')
@@ -198,8 +268,10 @@ function check({ text, hops, leaf, depth, maxDepth, expiresAt, principal }: Veri
     )
     must(firstWidened(hop.constraints, leaf.constraints) === undefined, 'a bound that went')
   }
-  for (const token of text.split('~')) {
+  for (const [at, token] of text.split('~').entries()) {
     const { claims, keyId, input } = readToken(token)
+    mustEqual(claims.depth, at, 'a depth that is not its place')
+    mustEqual(claims.txn, txn, 'another transaction')
     mustEqual(principal.id, claims.sub, 'another principal')
     const again = readToken(`${writeInput(keyId, claims)}.AA`)
     mustEqual(again.claims, claims, `another token when it is written again: ${input.length}`)

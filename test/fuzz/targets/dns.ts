@@ -40,6 +40,7 @@ export const target: Target = {
       labels.every((label) => label.length >= 1 && label.length <= 63),
       `a label of ${asked.name}`,
     )
+    mustEqual(labelsIn(asked.question), labels.length, 'labels on the wire')
     must(typeof looksLikeTunnel(asked.name) === 'boolean', 'a verdict')
     const answer = writeDnsAnswer(asked, 0, addresses, 30)
     must(answer.length <= 512, `an answer of ${answer.length} bytes`)
@@ -53,4 +54,10 @@ export const target: Target = {
     const whole = readDnsQuery(Buffer.concat([again, asked.question]))
     must(whole.state === 'query' && whole.query.name === asked.name, 'the question is another one')
   },
+}
+
+function labelsIn(question: Uint8Array): number {
+  let count = 0
+  for (let at = 0; (question[at] ?? 0) !== 0; at += 1 + (question[at] ?? 0)) count++
+  return count
 }

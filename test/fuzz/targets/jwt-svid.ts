@@ -4,7 +4,9 @@ import { validateJwtSvid } from '../../../certs/jwt-svid/validate.ts'
 import { parseSpiffeId, parseTrustDomain } from '../../../certs/spiffe-id.ts'
 import { tokenKindOf } from '../../../proxy/identify/token-kind.ts'
 import { publicJwk } from '../../support/jwt.ts'
+import { mutatedJson } from '../json.ts'
 import { key, partsOf, signed, tokenWords, unsigned } from '../jwt.ts'
+import { mutatedLine } from '../lines.ts'
 import { must, mustEqual, type Target, utf8 } from '../target.ts'
 
 const now = 1_800_000_000_000
@@ -28,11 +30,32 @@ async function outcome(token: string): Promise<string> {
   }
 }
 
+const material = {
+  names: ['sub', 'aud', 'exp', 'iat', 'nbf', 'alg', 'kid', 'typ', 'crit', 'jwk'],
+  values: [
+    audience,
+    'spiffe://acme.example/b',
+    'spiffe://evil.example/a',
+    'spiffe://acme.example',
+    1_800_000_000,
+    1_799_999_940,
+    1_800_000_061,
+    'ES256',
+    'ES384',
+    'none',
+    'k1',
+    'k2',
+    'JOSE',
+    [audience, 'b'],
+  ],
+}
+
 export const target: Target = {
   name: 'jwt-svid',
   longest: 900,
   seeds: [`${header}\n${claims}`, sound, `${header}\n{"sub":"system:serviceaccount:a:b","aud":"${audience}","exp":1}`],
   dictionary: [...tokenWords, audience, '1800000000', '1799999900', '1800000061', 'system:serviceaccount:', '/..'],
+  mutate: (input, random) => mutatedLine(input, random, (line) => mutatedJson(line, random, material)),
   async run(input) {
     const text = utf8(input)
     const parts = partsOf(text)

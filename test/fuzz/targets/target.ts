@@ -105,6 +105,7 @@ function checkPlace(text: string, { scheme, host, port, path, query }: Place): v
 function checkPath({ path, query }: { readonly path: string; readonly query: string }): void {
   mustEqual(canonicalPath(path), path, 'a path has no fixed form')
   must(/^(?:\/|\/[\x21-\x7e]*)$/.test(path), 'a path that is not visible ASCII')
+  must(!/%(?:5C|7F|[01][0-9A-F])/i.test(path), 'an encoded backslash or control character')
   must(query === '' || /^\?[\x21-\x7e]*$/.test(query), 'a query that is not visible ASCII')
   must(!/\/\.{0,2}\/|\/\.{1,2}$/.test(unescape(path.replaceAll('%2F', 'x'))), 'a dot segment or an empty one')
   // Policy reads the same path; what it cannot read with certainty an allow does not match.

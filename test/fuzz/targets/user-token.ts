@@ -5,7 +5,9 @@ import { verifyUserToken } from '../../../proxy/identify/user-token.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
 import { Secret } from '../../../proxy/secret.ts'
 import { publicJwk } from '../../support/jwt.ts'
+import { mutatedJson } from '../json.ts'
 import { key, partsOf, signed, tokenWords, unsigned } from '../jwt.ts'
+import { mutatedLine } from '../lines.ts'
 import { must, mustEqual, type Target, utf8 } from '../target.ts'
 
 const now = 1_800_000_000_000
@@ -42,6 +44,51 @@ async function outcome(token: string): Promise<string> {
   }
 }
 
+const material = {
+  names: [
+    'iss',
+    'sub',
+    'aud',
+    'exp',
+    'iat',
+    'nbf',
+    'email',
+    'email_verified',
+    'scope',
+    'cnf',
+    'client_id',
+    'jti',
+    'txn',
+    'req_wl',
+    'alg',
+    'kid',
+    'typ',
+    'crit',
+    'b64',
+  ],
+  values: [
+    issuer,
+    'https://mail.example',
+    'postern',
+    ['postern'],
+    ['postern', 'b'],
+    1_800_000_000,
+    1_800_000_031,
+    1_799_996_400,
+    'at+jwt',
+    'txntoken+jwt',
+    'JWT',
+    'logout+jwt',
+    'ES256',
+    'RS256',
+    'k1',
+    'k2',
+    'u',
+    'a  b',
+    '\u200b',
+  ],
+}
+
 export const target: Target = {
   name: 'user-token',
   longest: 900,
@@ -67,6 +114,7 @@ export const target: Target = {
     '\\ud800',
     ' ',
   ],
+  mutate: (input, random) => mutatedLine(input, random, (line) => mutatedJson(line, random, material)),
   async run(input) {
     const text = utf8(input)
     const parts = partsOf(text)
