@@ -4,7 +4,15 @@ import { CommandError, exit } from '../exit.ts'
 /** Where to ask: a proxy URL with what is to be shown there, or a UNIX socket. */
 export type Asked = { readonly kind: 'url'; readonly url: URL } | { readonly kind: 'unix'; readonly path: string }
 
-const variables = ['https_proxy', 'HTTPS_PROXY', 'http_proxy', 'HTTP_PROXY', 'all_proxy', 'ALL_PROXY'] as const
+/** By which clients find a proxy, in the order in which they are believed here. */
+export const proxyVariables = [
+  'https_proxy',
+  'HTTPS_PROXY',
+  'http_proxy',
+  'HTTP_PROXY',
+  'all_proxy',
+  'ALL_PROXY',
+] as const
 
 /**
  * @param given http://host:port, or unix:///path; else the environment says it
@@ -14,12 +22,12 @@ export function proxyToAsk(
   given: string | undefined,
   environment: Readonly<Record<string, string | undefined>>,
 ): Asked {
-  const name = variables.find((each) => (environment[each] ?? '') !== '')
+  const name = proxyVariables.find((each) => (environment[each] ?? '') !== '')
   const text = given ?? (name === undefined ? undefined : environment[name])
   if (text === undefined) {
     throw new CommandError(
       exit.usage,
-      `There is no proxy to ask: neither --proxy nor ${variables.join(', ')}. Start this below postern exec, or name it.`,
+      `There is no proxy to ask: neither --proxy nor ${proxyVariables.join(', ')}. Start this below postern exec, or name it.`,
     )
   }
   const source = given === undefined ? `${name}` : '--proxy'

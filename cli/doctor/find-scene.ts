@@ -8,7 +8,7 @@ import { loadConfig } from '../../proxy/config/load.ts'
 import { ConfigError } from '../../proxy/config/problems.ts'
 import type { Config } from '../../proxy/config/schema.ts'
 import { configPath } from '../config-path.ts'
-import { proxyToAsk } from '../delegate/proxy.ts'
+import { proxyToAsk, proxyVariables } from '../delegate/proxy.ts'
 import { CommandError, exit } from '../exit.ts'
 import { recordFile } from '../record-file.ts'
 import { type Answer, ask } from './answer.ts'
@@ -47,7 +47,7 @@ export async function findScene(where: Where, environment: Variables, signal: Ab
   const borrowed = where.as !== undefined && where.as !== process.getuid?.()
   if (where.as !== undefined && borrowed) becomeUser(where.as)
   const uid = process.getuid?.()
-  const proxy = proxyNamed(environment)
+  const proxy = where.mode === 'transparent' ? undefined : proxyNamed(environment)
   const mode = where.mode ?? (await modeHere(rules, proxy, ports))
   const isProxys = mode === 'none' || (mode === 'transparent' && uid === proxyUid)
   const url = where.url ?? (config === undefined ? undefined : firstCall(config, uid))
@@ -104,24 +104,23 @@ async function recordsOf({ records, config, request }: Where, environment: Varia
   try {
     path = recordFile(records, config, environment)
   } catch {
-    return 'no file of records is known here; --records names it, or `postern doctor --request ID` at the proxy’s side'
+    return 'no file of records is known here (--records); at the proxy’s side, `postern why ID` tells of the call'
   }
   if (path === '-') return 'records are read from a file'
   try {
     return await RecordTail.open(path, request !== undefined)
   } catch (error) {
     if (records !== undefined) throw new CommandError(exit.noInput, `${path} cannot be read: ${messageOf(error)}.`)
-    return `${path} cannot be read from here; \`postern doctor --request ID\` at the proxy’s side looks it up`
+    return `${path} cannot be read from here; at the proxy’s side, \`postern doctor --request ID\` looks the call up`
   }
 }
 
+/** @throws CommandError where it is none that can be asked */
 function proxyNamed(environment: Variables): URL | undefined {
-  try {
-    const asked = proxyToAsk(undefined, environment)
-    return asked.kind === 'url' ? asked.url : undefined
-  } catch {
-    return undefined
-  }
+  if (!proxyVariables.some((name) => (environment[name] ?? '') !== '')) return undefined
+  const asked = proxyToAsk(undefined, environment)
+  if (asked.kind === 'url') return asked.url
+  throw new CommandError(exit.usage, 'The environment names a proxy on a UNIX socket, which doctor does not ask.')
 }
 
 async function modeHere(
@@ -135,7 +134,8 @@ async function modeHere(
     const [tried] = await tryEscapes(false, ['tcp'])
     return tried?.got === 'accepted by the proxy' ? 'transparent' : 'explicit'
   }
-  return ports !== undefined && ports.length === 0 ? 'none' : 'transparent'
+  // Elsewhere nothing redirects; here, a container without a word of a proxy should be walled.
+  return process.platform !== 'linux' || ports?.length === 0 ? 'none' : 'transparent'
 }
 
 function metricsOf(config: Config | undefined): Scene['metrics'] | undefined {

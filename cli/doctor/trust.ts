@@ -27,7 +27,7 @@ export const trustChecks: readonly Check[] = [
       ]
       if (parts.length > 0) return red(`Variables ${parts.join('; ')}.`, set)
       return green(
-        `All ${replacing.length + appending.length + 2} lead to the authority of the certificate that the proxy shows.`,
+        `All ${replacing.length + appending.length + 3} lead to the authority of the certificate that the proxy shows.`,
       )
     },
   },
@@ -52,9 +52,11 @@ export async function lookThrough(
     if (value === '') missing.push(name)
     else if (!(await anyOf(value.split(':'), good))) astray.push(name)
   }
+  const settings = environment.SYSTEM_WGETRC ?? ''
+  if (settings === '') missing.push('SYSTEM_WGETRC')
+  else if (!(await anyOf(await rootsOfWget(settings), good))) astray.push('SYSTEM_WGETRC')
   // What is in a truststore is Java's own to say; see the line runtime-java.
-  const java = environment.JAVA_TOOL_OPTIONS ?? ''
-  const store = /-Djavax\.net\.ssl\.trustStore=("?)(\S+?)\1(?:"|\s|$)/.exec(java)?.[2]
+  const store = truststoreIn(environment.JAVA_TOOL_OPTIONS ?? '')
   if (store === undefined) missing.push('JAVA_TOOL_OPTIONS (-Djavax.net.ssl.trustStore)')
   else if (
     !(await stat(store).then(
@@ -64,6 +66,22 @@ export async function lookThrough(
   )
     astray.push('JAVA_TOOL_OPTIONS')
   return { missing, astray }
+}
+
+/** The last one counts. Java splits at white space, but for that in quotes. */
+function truststoreIn(options: string): string | undefined {
+  const words = options.match(/(?:[^\s"']|"[^"]*"|'[^']*')+/g) ?? []
+  const option = '-Djavax.net.ssl.trustStore='
+  return words
+    .map((word) => word.replaceAll(/["']/g, ''))
+    .findLast((word) => word.startsWith(option))
+    ?.slice(option.length)
+}
+
+/** What wget's settings name, the last of them; see certs/trust/wget-settings.ts. */
+async function rootsOfWget(path: string): Promise<string[]> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return [...text.matchAll(/^\s*ca_?certificate\s*=\s*(.+?)\s*$/gim)].slice(-1).flatMap(([, file]) => file ?? [])
 }
 
 async function anyOf(paths: readonly string[], good: (path: string) => Promise<boolean>): Promise<boolean> {

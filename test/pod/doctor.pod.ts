@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { certificatePem } from '../../certs/pem.ts'
 import { appending, replacing } from '../../certs/trust/variables.ts'
+import { checks } from '../../cli/doctor/checks.ts'
 import { keyPem, makeAuthority, makeSvid } from '../support/pki.ts'
 import { missing } from '../support/programs.ts'
 import { addresses, users } from './addresses.ts'
@@ -39,6 +40,8 @@ const present = (
     ['java', 'java', '-version'],
   ] as const
 ).flatMap(([name, ...probe]) => (missing(name, probe) === undefined ? [`runtime-${name}`] : []))
+
+const besidesRuntimes = checks.flatMap(({ name }) => (name.startsWith('runtime-') ? [] : [name])).join(',')
 
 const secrets = {
   token: `ghp_${'aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0dF3gH6'}`,
@@ -88,7 +91,8 @@ admin: { metrics: "127.0.0.1:15920" }
       ...variables,
     })
   /** In the agent's container. */
-  const inside = (rights?: readonly string[]) => pod.agentWith([...doctor, ...here()], { PATH }, rights)
+  const inside = (rights?: readonly string[], ...args: readonly string[]) =>
+    pod.agentWith([...doctor, ...here(), ...args], { PATH }, rights)
 
   async function expectRed(red: readonly string[], ran: Promise<Ran> = whole()): Promise<Line[]> {
     const done = await ran
@@ -192,7 +196,7 @@ admin: { metrics: "127.0.0.1:15920" }
       try {
         await expectRed(['capture-rules', ...red])
         // From the agent, who may not read the rules, the attempt alone proves it.
-        await expectRed(red, inside())
+        await expectRed(red, inside(undefined, '--only', besidesRuntimes))
       } finally {
         await pod.capture('install', '--uid', '1337')
       }
@@ -225,9 +229,7 @@ admin: { metrics: "127.0.0.1:15920" }
       ['JAVA_TOOL_OPTIONS', 'java'],
       ['SYSTEM_WGETRC', 'wget'],
     ])('%s is unset: the line of the variables is red, and that of %s', async (variable, name) => {
-      const red = await whole({ [variable]: undefined }).then(lines)
-      const variables = variable === 'SYSTEM_WGETRC' ? [] : ['trust-variables']
-      expect(inState('red', red).sort()).toEqual([...runtime(name), ...variables].sort())
+      await expectRed(['trust-variables', ...runtime(name)], whole({ [variable]: undefined }))
     })
 
     it('one that no runtime here needs is unset: the line of the variables is red alone', async () => {
