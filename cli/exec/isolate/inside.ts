@@ -52,14 +52,17 @@ async function open([ip = 'ip', nft = 'nft']: readonly string[]): Promise<void> 
     )
   }
   for (const [purpose, socket] of sockets) await tell({ socket: purpose }, await socket)
-  const taken = once(process, 'message')
   await tell({ ready: true, pid: process.pid, diagnosis: nativeCalls()?.openDiagnosis() })
-  await taken
 }
 
+// The one word that comes says that all has been taken.
+process.once('message', () => process.exit(0))
+// Whoever was to say it may be gone before that; while a socket is on its way, Node has no event for it.
+setInterval(() => {
+  if (process.connected !== true) process.exit(1)
+}, 100)
 try {
   await open(process.argv.slice(2))
-  process.exit(0)
 } catch (error) {
   await tell({ problem: error instanceof Error ? error.message : String(error) }).catch(() => {})
   process.exit(1)

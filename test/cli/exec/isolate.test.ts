@@ -39,9 +39,11 @@ function processesIn(namespace: string): number[] {
     .filter((pid) => namespaceOf(pid) === namespace)
 }
 
-function namespaceOf(pid: number): string | undefined {
+const namespaceOf = (pid: number) => linkOf(`/proc/${pid}/ns/net`)
+
+function linkOf(path: string): string | undefined {
   try {
-    return readlinkSync(`/proc/${pid}/ns/net`)
+    return readlinkSync(path)
   } catch {
     return undefined
   }
@@ -354,6 +356,32 @@ s.sendall(b'GET /v1/six HTTP/1.0\\r\\nHost: api.example.test:${world.apiPort}\\r
       const [code] = await once(terminal, 'close')
       expect(code).toBe(5)
       expect(out.match(/interrupt/g)).toHaveLength(1)
+    })
+  })
+
+  describe('that is never started', () => {
+    /** Processes that were started in our folder, whatever they are. */
+    const processes = () =>
+      readdirSync('/proc').filter((name) => /^\d+$/.test(name) && linkOf(`/proc/${name}/cwd`) === world.folder)
+    const left = (before: readonly string[]) => processes().filter((pid) => !before.includes(pid))
+
+    it('since the configuration is wrong, leaves nothing behind', async () => {
+      const before = processes()
+      const run = world.start(['-c', 'missing.yaml', ...required, 'true'])
+      expect(await run.ended).toBe(78)
+      await vi.waitFor(() => expect(left(before)).toEqual([]), 5_000)
+    })
+
+    it.runIf(whole)('since the proxy was killed on the way, leaves nothing either', async () => {
+      const before = processes()
+      // Early, late, and between: what is left is looked at only afterwards.
+      for (let milliseconds = 100; milliseconds <= 900; milliseconds += 100) {
+        const run = world.start([...required, 'true'])
+        const timer = setTimeout(() => run.child.kill('SIGKILL'), milliseconds)
+        await run.ended
+        clearTimeout(timer)
+      }
+      await vi.waitFor(() => expect(left(before)).toEqual([]), 5_000)
     })
   })
 
