@@ -13,15 +13,12 @@ const lastsWithDisk = 3_000
 /** Milliseconds until all must be well again. Sources are left alone for some seconds after several failures. */
 export const recoversWithin = 20_000
 /**
- * The 90th percentile of B may be so many times its quiet one, and milliseconds more. The quiet one is that of before, or,
- * where the machine has become busier since, that of a proxy beside it which nothing disturbs.
+ * The 90th percentile of B may be so many times the quiet one, and milliseconds more. The quiet one is that of a proxy
+ * beside it which nothing disturbs, at the same time: a machine that others use too is not the same from minute to minute.
  */
 const slower = { times: 3, more: 40 }
 /** Milliseconds that a request of B may take longer than the longest of that other proxy. */
 const longest = 1_000
-
-/** 90th percentiles, in milliseconds. */
-export type Baseline = ReadonlyMap<Stream, number>
 
 /** What a proxy that nothing disturbs does in the same time. */
 export class Control {
@@ -37,6 +34,9 @@ export class Control {
   }
 }
 
+/** Milliseconds before a combination that its comparison reaches back: in the short time of one, little is asked. */
+const besides = 5_000
+
 export interface Result {
   readonly name: string
   /** Of A: answered by it, refused by reason, cut. */
@@ -46,7 +46,7 @@ export interface Result {
   /** Of B, and of these how many were refused because records could not be written, as is promised. */
   readonly requestsOfB: number
   readonly closedOfB: number
-  /** The 90th percentile of the slowest stream of B relative to its quiet one, and the longest, in milliseconds. */
+  /** The 90th percentile of the slowest stream of B relative to the quiet one, and the longest, in milliseconds. */
   readonly slowdown: number
   readonly longestOfB: number
   /** Milliseconds. */
@@ -61,18 +61,16 @@ interface Heard {
   readonly outcome: Outcome
 }
 
-/** 90th percentiles while nothing is wrong, in milliseconds. */
-export async function baseline(callers: Callers, milliseconds: number): Promise<Baseline> {
+/** @throws when not all is well though nothing is disturbed */
+export async function quiet(callers: Callers, milliseconds: number): Promise<void> {
   const heard = await during(callers, () => pause(milliseconds))
   const wrong = heard.find(({ outcome }) => outcome.kind !== 'answered' || outcome.status !== 200)
   if (wrong !== undefined) throw new Error(`not well to begin with: ${JSON.stringify(wrong)}`)
-  return new Map(streamsOf(heard).map((stream) => [stream, percentile(timesOf(heard, stream), 0.9)]))
 }
 
 export async function experiment(
   world: World,
   callers: Callers,
-  before: Baseline,
   control: Control,
   combination: Combination,
 ): Promise<Result> {
@@ -84,14 +82,8 @@ export async function experiment(
     for (const { part } of combination) await world.parts.get(part)?.end()
     recovered = await recovery(world, callers)
   })
-  const beside = control.since(began)
-  const quiet = new Map(
-    streamsOf(heard).map((stream) => [
-      stream,
-      Math.max(before.get(stream) ?? 0, percentile(timesOf(beside, stream), 0.9)),
-    ]),
-  )
-  const late = latenessOfB(heard, quiet, beside)
+  const beside = control.since(began - besides)
+  const late = latenessOfB(heard, beside)
   const complaints = [
     ...ofA(heard),
     ...ofB(heard, combination),
@@ -109,7 +101,7 @@ export async function experiment(
     cut: a.filter(({ kind }) => kind === 'cut').length,
     requestsOfB: b.length,
     closedOfB: b.filter(({ outcome }) => outcome.reason === 'records_unavailable').length,
-    slowdown: Math.max(...streamsOf(b).map((stream) => percentile(timesOf(b, stream), 0.9) / (quiet.get(stream) ?? 1))),
+    slowdown: Math.max(...streamsOf(b).map((stream) => p90(b, stream) / p90(beside, stream))),
     longestOfB: Math.max(...b.map(({ outcome }) => outcome.milliseconds)),
     recovered,
     complaints,
@@ -167,12 +159,11 @@ function ofB(heard: readonly Heard[], combination: Combination): string[] {
   return [...tally(told)].map(times)
 }
 
-function latenessOfB(heard: readonly Heard[], quiet: Baseline, beside: readonly Heard[]): string[] {
+function latenessOfB(heard: readonly Heard[], beside: readonly Heard[]): string[] {
   const slow = streamsOf(heard).flatMap((stream) => {
-    const took = percentile(timesOf(heard, stream), 0.9)
-    const usual = quiet.get(stream) ?? 0
+    const [took, usual] = [p90(heard, stream), p90(beside, stream)]
     if (!isOfB(stream) || took <= usual * slower.times + slower.more) return []
-    return [`${stream} takes ${took.toFixed(0)} ms, and ${usual.toFixed(0)} when all is quiet`]
+    return [`${stream} takes ${took.toFixed(0)} ms, and ${usual.toFixed(0)} where nothing is disturbed`]
   })
   const allowed = Math.max(0, ...beside.map(({ outcome }) => outcome.milliseconds)) + longest
   const late = heard.filter(({ stream, outcome }) => isOfB(stream) && outcome.milliseconds > allowed)
@@ -229,6 +220,7 @@ const has = (combination: Combination, part: Fault['part']) => combination.some(
 const streamsOf = (heard: readonly Heard[]) => [...new Set(heard.map(({ stream }) => stream))]
 const timesOf = (heard: readonly Heard[], of: Stream) =>
   heard.filter(({ stream }) => stream === of).map(({ outcome }) => outcome.milliseconds)
+const p90 = (heard: readonly Heard[], of: Stream) => percentile(timesOf(heard, of), 0.9)
 const times = ([what, count]: readonly [string, number]) => `${count} × ${what}`
 
 function percentile(values: readonly number[], part: number): number {

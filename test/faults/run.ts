@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Callers } from './callers.ts'
 import { type Combination, nameOf, pairs, sample, singles } from './combinations.ts'
-import { baseline, Control, experiment, type Result } from './experiment.ts'
+import { Control, experiment, quiet, type Result } from './experiment.ts'
 import { partNames } from './part.ts'
 import { whyNoDns } from './parts/dns.ts'
 import { makeWorld, type World } from './world.ts'
@@ -19,8 +19,8 @@ const { values } = parseArgs({
 })
 /** Pairs of the short run. */
 const sampled = 6
-/** Milliseconds without a fault, to compare with. */
-const quietFor = values.short ? 3_000 : 8_000
+/** Milliseconds without a fault at the beginning. */
+const quietFor = 3_000
 /** Descriptors that may be open in the end besides those of the beginning. */
 const spare = 5
 
@@ -68,15 +68,15 @@ async function lane(): Promise<readonly Result[]> {
   const callers = new Callers(world, await readFile(world.ca, 'utf8'))
   callers.start()
   await pause(1_500)
-  const quiet = await baseline(callers, quietFor)
+  await quiet(callers, quietFor)
   const before = await world.proxy.footprint()
   const done: Result[] = []
   for (let next: Combination | undefined = todo.shift(); next !== undefined; next = todo.shift()) {
-    let result = await experiment(world, callers, quiet, control, next)
+    let result = await experiment(world, callers, control, next)
     // A machine that others use is late by itself now and then; what a fault does, it does each time.
     for (let more = 0; more < again && result.onlyLate; more++) {
       repeated += 1
-      result = await experiment(world, callers, quiet, control, next)
+      result = await experiment(world, callers, control, next)
     }
     done.push(result)
     console.log(lineOf(result))
