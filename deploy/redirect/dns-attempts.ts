@@ -22,12 +22,14 @@ export function askDnsOverUdp(server: string, name: string, type: number, patien
     const timer = setTimeout(() => settle({ error: 'ETIMEDOUT' }), patience)
     socket.on('error', (error) => settle(failure(error)))
     socket.on('message', (message) => settle(read(message)))
-    // Connected, so that the kernel says it when the packet is refused, and nobody else can answer.
-    socket.connect(53, server, () => {
+    // By an event, since a function given to `connect` is called where it fails, too.
+    socket.once('connect', () => {
       socket.send(queryOf(name, type), (error) => {
         if (error !== null) settle(failure(error))
       })
     })
+    // Connected, so that the kernel says it when the packet is refused, and nobody else can answer.
+    socket.connect(53, server)
   })
 }
 
