@@ -106,14 +106,16 @@ function anyValue(random: Random, { values }: JsonMaterial, whole: Value): Value
     const parts: (Value[] | Record<string, Value>)[] = []
     collect(whole, parts, 0)
     // A piece of itself, unless it would grow without end.
-    if (parts.length > 0 && parts.length < 200) return structuredClone(random.pick(parts))
+    if (parts.length > 0 && parts.length < 600) return structuredClone(random.pick(parts))
   }
   return structuredClone(random.pick(values))
 }
 
 function collect(value: Value, into: (Value[] | Record<string, Value>)[], depth: number): void {
   if (typeof value !== 'object' || value === null || depth > 40) return
-  into.push(value as Value[] | Record<string, Value>)
+  // Once for each member, so that those of large objects have their turn as well.
+  for (let left = Math.max(1, Math.min(16, Object.keys(value).length)); left > 0; left--)
+    into.push(value as Value[] | Record<string, Value>)
   for (const each of Object.values(value)) collect(each, into, depth + 1)
 }
 

@@ -152,10 +152,18 @@ function finds({ forms }: Sought, text: string): boolean {
   return forms.some((form) => (form.anyCase ? lower.includes(form.text.toLowerCase()) : text.includes(form.text)))
 }
 
+/** What an escape begins with that is not finished, also one of several levels. */
+const unfinished = /(?:%[0-9a-f]?|\\+(?:u0{0,2}[0-9a-f]?|x[0-9a-f]?)?|&[#a-z0-9]{0,10})+$/i
+
 function breaksOff({ forms }: Sought, text: string): boolean {
-  return forms.some(({ text: form }) => {
-    for (let length = form.length; length >= 12 && length * 2 >= form.length; length--)
-      if (text.toLowerCase().endsWith(form.slice(0, length).toLowerCase())) return true
-    return false
-  })
+  // Half an escape stands for a byte of which nothing is known.
+  const ends = [text, text.replace(unfinished, '')]
+  return ends.some((each) => forms.some(({ text: form }) => isBeginning(form.toLowerCase(), each.toLowerCase())))
+}
+
+/** Whether a text ends with at least twelve bytes and half of a form. */
+function isBeginning(form: string, text: string): boolean {
+  for (let length = form.length; length >= 12 && length * 2 >= form.length; length--)
+    if (text.endsWith(form.slice(0, length))) return true
+  return false
 }
