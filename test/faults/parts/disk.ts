@@ -8,6 +8,9 @@ import { Flapping, type Kind, type Part } from '../part.ts'
 /** Milliseconds between two looks into the pipe; a write waits for as long. */
 const late = 800
 
+/** Milliseconds; the proxy looks for another file once a second, when there is something to write. */
+const followsWithin = 10_000
+
 export class Disk implements Part {
   readonly name = 'disk'
   readonly #folder: string
@@ -39,6 +42,7 @@ export class Disk implements Part {
   async end(): Promise<void> {
     this.#flapping.end()
     await this.#real()
+    await this.#followed()
     this.#reading = false
     await this.#reader
     this.#reader = undefined
@@ -112,6 +116,14 @@ export class Disk implements Part {
       }
     }
     await pipe.close()
+  }
+
+  /** Waits until the proxy writes into a file of that name again; what it wrote elsewhere before is where it was. */
+  async #followed(): Promise<void> {
+    for (const until = performance.now() + followsWithin; performance.now() < until; ) {
+      if ((await lstat(this.path).catch(() => undefined))?.isFile() === true) return
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
   }
 
   #turn(work: () => Promise<void>): Promise<void> {
