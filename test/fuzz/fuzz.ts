@@ -9,6 +9,7 @@ import { type Budget, fuzz, type Result } from './watch.ts'
 
 const help = `npm run fuzz -- [TARGET…] [options]
 
+  --target TARGET     the same as TARGET
   --list              the targets
   --seconds N         for each target (20)
   --inputs N          at most so many for each target
@@ -24,6 +25,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     help: { type: 'boolean', default: false },
+    target: { type: 'string', multiple: true, default: [] },
     list: { type: 'boolean', default: false },
     seconds: { type: 'string', default: '20' },
     inputs: { type: 'string', default: 'Infinity' },
@@ -36,9 +38,13 @@ const { values, positionals } = parseArgs({
   },
 })
 
-const names = positionals.length > 0 ? positionals : targetNames()
+const known = targetNames()
+const asked = [...positionals, ...values.target]
+const names = asked.length > 0 ? asked : known
+const stranger = names.find((name) => !known.includes(name))
+if (stranger !== undefined) throw new Error(`there is no target ${stranger}; there are ${known.join(', ')}`)
 if (values.help) console.log(help)
-else if (values.list) console.log(targetNames().join('\n'))
+else if (values.list) console.log(known.join('\n'))
 else if (values.replay !== undefined) await replay(names[0] ?? '', values.replay)
 else process.exitCode = (await fuzzAll()) ? 0 : 1
 
