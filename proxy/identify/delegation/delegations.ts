@@ -46,11 +46,11 @@ export class Delegations {
   /**
    * @param attested who calls, as proved
    * @returns undefined when the request presents no delegation
-   * @throws Refusal `chain_*`, `delegation_unknown`
+   * @throws Refusal `chain_*`, `delegation_unknown`, `unidentified_caller`
    */
   of(captured: Asking, attested: Caller): Behalf | undefined {
     const presented = presentedIn(captured)
-    if (presented === undefined) return undefined
+    if (presented === undefined) return this.#withNothing(captured, attested)
     try {
       return presented.kind === 'handle'
         ? this.#byHandle(presented, captured, attested)
@@ -58,6 +58,17 @@ export class Delegations {
     } catch (error) {
       throw refusalOf(error, { caller: attested })
     }
+  }
+
+  /**
+   * In a room of its own the whole of a command is let in without showing anything. Once a part of it was handed less,
+   * that part must not have all again by showing nothing.
+   */
+  #withNothing({ connection }: Asking, { proofs }: Caller): undefined {
+    if (connection.isolation === undefined || !this.#options.held.begun || proofs.includes('run-token')) return
+    const detail =
+      'a right was handed on in this run, so who shows neither the run token nor a handle could be anybody in it'
+    throw new Refusal('unidentified_caller', { detail })
   }
 
   /** What the caller of a request holds by the handle that it presents. */

@@ -19,9 +19,15 @@ export interface Held {
 
 export class HeldDelegations {
   readonly #byHandle = new Map<string, Held>()
+  #begun = false
 
   get size(): number {
     return this.#byHandle.size
+  }
+
+  /** Whether a handle was ever given out. Who held one may go on without it when it is over. */
+  get begun(): boolean {
+    return this.#begun
   }
 
   /** @returns the handle: 256 random bits, base64url */
@@ -29,6 +35,7 @@ export class HeldDelegations {
     if (this.#byHandle.size >= mostHeld) this.#makeRoom(now)
     const handle = randomBytes(32).toString('base64url')
     this.#byHandle.set(handle, held)
+    this.#begun = true
     return handle
   }
 

@@ -15,6 +15,7 @@ import {
   outside,
   ownUid,
   posternArguments,
+  program,
   Shell,
   searched,
   user,
@@ -257,18 +258,46 @@ s.sendall(b'GET /v1/six HTTP/1.0\\r\\nHost: api.example.test:${world.apiPort}\\r
   })
 
   describe('of one run', () => {
+    let other: Shell
+    beforeAll(async () => {
+      other = new Shell(world.start([...required, '/bin/sh']))
+      await other.run('true')
+    })
+
     it('cannot use the listener of another, nor can anybody outside', async () => {
       const token = (await shell.run('printenv', 'HTTPS_PROXY')).got
-      const other = new Shell(world.start([...required, '/bin/sh']))
-      const program = `const { port, username, password } = new URL(process.argv[1])
+      const script = `const { port, username, password } = new URL(process.argv[1])
         const headers = { host: 'api.example.test', 'proxy-authorization': 'Basic ' + btoa(username + ':' + password) }
         require('http').get({ host: '127.0.0.1', port, path: 'http://api.example.test/', headers }, (a) => a.pipe(process.stdout))`
-      const { got } = await other.run(process.execPath, '-e', program, token)
+      const { got } = await other.run(process.execPath, '-e', script, token)
       expect(JSON.parse(got)).toMatchObject({ status: 407, reason: 'unidentified_caller' })
       for (const port of [15_001, 15_002, 15_053]) {
         const [error] = await once(connect(port, '127.0.0.1'), 'error')
         expect(error).toMatchObject({ code: 'ECONNREFUSED' })
       }
+    })
+
+    it('in which a right was handed on is let in by what it shows, and by that alone', async () => {
+      const quietly = (...path: string[]) => [...withoutProxy, 'curl', '-sS', `${url}${path.join('')}`]
+      expect((await other.run(...quietly('before'))).got).toBe('contacts')
+      const delegate = [
+        process.execPath,
+        program,
+        'delegate',
+        '--scope',
+        'crm.a',
+        '--to',
+        'spiffe://acme.example/agent/b',
+      ]
+      const child = await other.run(...delegate, '--', ...quietly('child'))
+      expect(child.got).toContain('alert access denied')
+      // What it leaves behind when it is over must not have all again, so nobody has.
+      expect((await other.run(...quietly('after'))).got).toContain('alert access denied')
+      expect((await other.run('curl', '-sS', `${url}shown`)).got).toBe('contacts')
+      expect(world.asked().map(({ url }) => url)).toEqual(['/v1/before', '/v1/shown'])
+    })
+
+    it('ends by the signal that we get', async () => {
       other.exec.child.kill('SIGTERM')
       expect(await other.exec.ended).toBe(143)
     })

@@ -19,6 +19,8 @@ export const posternArguments = [
   '--disable-warning=ExperimentalWarning',
   fileURLToPath(new URL('./postern.ts', import.meta.url)),
 ]
+/** The command line with all commands. */
+export const program = fileURLToPath(new URL('../../../cli/postern.js', import.meta.url))
 export const attemptsProgram = fileURLToPath(new URL('../../pod/attempts.py', import.meta.url))
 
 /** Folders of programs that everybody can look into: one that cannot be would be told of in place of a program that is nowhere. */
@@ -127,6 +129,7 @@ const configuration = (port: number) => `version: 1
 trustDomain: acme.example
 exec: { agent: spiffe://acme.example/agent }
 resolve: { api.example.test: [127.0.0.1] }
+delegation: { grants: [{ agents: [spiffe://acme.example/agent], scopes: ["crm.*"] }] }
 destinations:
   api: { hosts: [api.example.test], ports: [${port}], addresses: [127.0.0.0/8], ca: [ca.pem] }
 credentials:
