@@ -14,7 +14,7 @@ RUN apt-get -qq update \
 FROM tools AS libraries
 ARG TARGETARCH
 COPY deploy/image/unpack.sh /build/
-RUN sh /build/unpack.sh "$TARGETARCH" /image libc6 libgcc-s1 libstdc++6 libatomic1 ca-certificates
+RUN sh /build/unpack.sh "$TARGETARCH" /image libc6 libgcc-s1 libstdc++6 libatomic1 ca-certificates:all
 RUN sh /build/unpack.sh "$TARGETARCH" /nft nftables libnftables1 libedit2 libmnl0 libnftnl11 libxtables12 libjansson4 \
   libgmp10 libtinfo6 libbsd0 libmd0
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Takes libraries, programs and licences out of packages of Debian, without installing them: no script of theirs runs, so
-# that any architecture can be had on any. Usage: unpack.sh ARCHITECTURE FOLDER PACKAGE…
+# that any architecture can be had on any. Usage: unpack.sh ARCHITECTURE FOLDER PACKAGE… (one for all of them: PACKAGE:all)
 set -eu
 architecture=$1 folder=$2
 shift 2
@@ -13,7 +13,12 @@ fi
 debs=$(mktemp -d)
 cd "$debs"
 # Not as its user _apt, who may not write here.
-download() { apt-get -qq -o APT::Sandbox::User=root download "$1:$architecture"; }
+download() {
+  case $1 in
+    *:all) apt-get -qq -o APT::Sandbox::User=root download "${1%:all}" ;;
+    *) apt-get -qq -o APT::Sandbox::User=root download "$1:$architecture" ;;
+  esac
+}
 for package; do download "$package"; done
 # Some keep their licence in a package that they share with others.
 for shared in $(for deb in *.deb; do dpkg-deb --contents "$deb"; done | sed -n 's|.* \./usr/share/doc/[^ /]* -> ||p' | sort -u); do
