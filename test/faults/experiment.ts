@@ -62,10 +62,8 @@ interface Heard {
 }
 
 /** @throws when not all is well though nothing is disturbed */
-export async function quiet(callers: Callers, milliseconds: number): Promise<void> {
-  const heard = await during(callers, () => pause(milliseconds))
-  const wrong = heard.find(({ outcome }) => outcome.kind !== 'answered' || outcome.status !== 200)
-  if (wrong !== undefined) throw new Error(`not well to begin with: ${JSON.stringify(wrong)}`)
+export async function wellAtFirst(world: World, callers: Callers): Promise<void> {
+  if ((await recovery(world, callers)) > recoversWithin) throw new Error('not all is well to begin with')
 }
 
 export async function experiment(

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { Callers } from './callers.ts'
 import { type Combination, nameOf, pairs, sample, singles } from './combinations.ts'
-import { Control, experiment, quiet, type Result } from './experiment.ts'
+import { Control, experiment, type Result, wellAtFirst } from './experiment.ts'
 import { partNames } from './part.ts'
 import { whyNoDns } from './parts/dns.ts'
 import { makeWorld, type World } from './world.ts'
@@ -67,8 +67,8 @@ async function lane(): Promise<readonly Result[]> {
   await using world = await makeWorld()
   const callers = new Callers(world, await readFile(world.ca, 'utf8'))
   callers.start()
-  await pause(1_500)
-  await quiet(callers, quietFor)
+  await pause(quietFor)
+  await wellAtFirst(world, callers)
   const before = await world.proxy.footprint()
   const done: Result[] = []
   for (let next: Combination | undefined = todo.shift(); next !== undefined; next = todo.shift()) {
