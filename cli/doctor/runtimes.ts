@@ -162,7 +162,8 @@ async function handshake(runtime: Runtime, program: string, scene: Scene, signal
   } catch (error) {
     return skipped(`${program} could not be started: ${error instanceof Error ? error.message : String(error)}`)
   } finally {
-    await rm(folder, { recursive: true, force: true })
+    // What it started may be writing still; what is left then is for whoever cleans the folder of such things.
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 }).catch(() => {})
   }
 }
 
