@@ -45,7 +45,7 @@ Examples:
 
 The command's own exit code is passed on; 128 + n when signal n ended it; 126 and 127 when it could not be run.
 Before it starts: 64 wrong usage, 69 the proxy cannot be opened, or a required isolation cannot be had,
-78 the configuration is missing or wrong.`
+78 the configuration is missing or wrong, or Node.js was started with an option that lets others look into its memory.`
 
 export function execCommand(): Command {
   return (

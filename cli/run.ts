@@ -22,7 +22,8 @@ Examples:
 
 Signals: HUP reads the configuration again and reopens the record file, TERM and INT drain and stop; a second one stops at once.
 The configuration is also read again when its file changes. A bad one changes nothing and is reported.
-Exit codes: 0 stopped when told to, 69 a listener or file cannot be opened, 78 the configuration is missing or wrong.`
+Exit codes: 0 stopped when told to, 69 a listener or file cannot be opened, 78 the configuration is missing or wrong,
+or Node.js was started with an option that lets others look into its memory.`
 
 export function runCommand(): Command {
   return new Command('run')
@@ -33,7 +34,7 @@ export function runCommand(): Command {
     .addHelpText('after', examples)
     .exitOverride(usageExit)
     .action(async (options: Options) => {
-      process.exitCode = await run(options)
+      process.exitCode = await run(options).catch(told)
     })
 }
 
