@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import { createServer as createTcpServer, type Server as FrontServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { SecureContext, TLSSocket, TlsOptions } from 'node:tls'
+import type { Limiter } from '../../policy/limits.ts'
 import type { Caller, Captured, Connection, FailedConnection, Original, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import type { Turns } from '../turns.ts'
@@ -52,12 +53,17 @@ export interface ListenerOptions {
   readonly onLimit?: (limit: ListenerLimit) => void
   /** Shared with all that the same thread serves. */
   readonly turns: Turns
+  /** Others than usual, to reach them sooner. */
+  readonly limits?: typeof limits
+  readonly rates?: typeof rateLimits
 }
 
 export type ListenerLimit = CrowdLimit | 'handshakes' | 'leaves'
 
 /** Limits of a head and of patience; `docs/limits.md` says what each does. */
 export const limits = {
+  /** Milliseconds between two looks for heads that are late. */
+  lookEvery: 5_000,
   headBytes: 32_768,
   headMilliseconds: 15_000,
   idleMilliseconds: 65_000,
@@ -83,8 +89,9 @@ export class Listener {
   readonly #http: Server
   readonly #contexts = new WeakMap<Duplex, Context>()
   readonly #crowd: Crowd
-  readonly #handshakes = rate(rateLimits.handshakes)
-  readonly #leaves = rate(rateLimits.leaves)
+  readonly #limits: typeof limits
+  readonly #handshakes: Limiter
+  readonly #leaves: Limiter
   /** What is shown in handshakes; undefined where callers come in clear. */
   #shown: SecureContext | undefined
   /** Connections on which a parser gave up: what is still in its buffers must not be read as requests. */
@@ -97,6 +104,10 @@ export class Listener {
 
   constructor(options: ListenerOptions) {
     this.#options = options
+    this.#limits = options.limits ?? limits
+    const rates = options.rates ?? rateLimits
+    this.#handshakes = rate(rates.handshakes)
+    this.#leaves = rate(rates.leaves)
     this.#crowd = new Crowd((limit) => options.onLimit?.(limit))
     if (options.accept === 'https-proxy' && options.tls !== undefined) this.#shown = mutualContext(options.tls)
     this.#front = createTcpServer({ allowHalfOpen: this.#shown === undefined, noDelay: true }, (socket) => {
@@ -108,10 +119,11 @@ export class Listener {
       else void this.#greet(socket, member)
     })
     this.#http = createServer({
-      maxHeaderSize: limits.headBytes,
-      headersTimeout: limits.headMilliseconds,
+      maxHeaderSize: this.#limits.headBytes,
+      headersTimeout: this.#limits.headMilliseconds,
+      connectionsCheckingInterval: this.#limits.lookEvery,
       requestTimeout: 0,
-      keepAliveTimeout: limits.idleMilliseconds,
+      keepAliveTimeout: this.#limits.idleMilliseconds,
       insecureHTTPParser: false,
       requireHostHeader: false,
       // Any other offer to change protocol (h2c, from Java) is left unanswered, as RFC 9110 §7.8 allows.
@@ -186,7 +198,7 @@ export class Listener {
   async #greet(socket: Socket, member: Member): Promise<void> {
     const { now, turns, onLimit } = this.#options
     try {
-      await spoken(socket, limits.headMilliseconds)
+      await spoken(socket, this.#limits.headMilliseconds)
       if (this.#handshakes.take(member.source, now()) > 0) {
         onLimit?.('handshakes')
         socket.resetAndDestroy()
@@ -194,7 +206,7 @@ export class Listener {
       }
       await turns.handshake(member.source)
       if (socket.destroyed || this.#shown === undefined) return
-      this.#accept(await mutual(socket, this.#shown, limits.headMilliseconds), member)
+      this.#accept(await mutual(socket, this.#shown, this.#limits.headMilliseconds), member)
     } catch (error) {
       this.#handshakeFailed(error instanceof Error ? error : new Error(String(error)), socket)
     }
@@ -322,7 +334,7 @@ export class Listener {
       connection,
       now: now(),
       leaves,
-      patience: limits.firstBytesMilliseconds,
+      patience: this.#limits.firstBytesMilliseconds,
       admit: doors.admit,
       opaque: (captured) => {
         this.#opening.delete(socket)
@@ -352,7 +364,7 @@ export class Listener {
       connection,
       now: now(),
       leaves,
-      patience: limits.firstBytesMilliseconds,
+      patience: this.#limits.firstBytesMilliseconds,
       admit: doors.admit,
       isOwn,
       opaque: (captured) => {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import type { Reached } from '../../proxy/exchange.ts'
-import { OpenExchanges } from '../../proxy/open-exchanges.ts'
+import { mostAtOnce, OpenExchanges } from '../../proxy/open-exchanges.ts'
 import { Refusal } from '../../proxy/refusal.ts'
 
 const exchange = (id: number) => ({
@@ -35,6 +35,18 @@ describe('the exchanges under way', () => {
         expect(open.size).toBe(inside.size)
       }),
     )
+  })
+
+  it('of one caller are bounded, and those of another are not touched', () => {
+    const open = new OpenExchanges()
+    const theirs = Array.from({ length: mostAtOnce + 1 }, (_, id) => exchange(id))
+    for (const one of theirs.slice(0, mostAtOnce)) open.known(one, 'spiffe://acme.example/greedy')
+    const [another = exchange(0), one = exchange(0)] = [theirs.at(-1), theirs[0]]
+    expect(() => open.known(another, 'spiffe://acme.example/greedy')).toThrow('too_many_at_once')
+    open.known(exchange(-1), 'spiffe://acme.example/modest')
+    open.enter(one)
+    open.leave(one)
+    open.known(another, 'spiffe://acme.example/greedy')
   })
 
   it('are cut when the judgement is against them, and only they', () => {

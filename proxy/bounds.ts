@@ -1,0 +1,39 @@
+// What one caller may have of the one thread. A row of docs/limits.md each.
+import { mostAtOnce } from './open-exchanges.ts'
+import { perTurn } from './turns.ts'
+
+export const pipelineBounds = [
+  {
+    limit: 'Requests and tunnels of one caller under way at once',
+    value: mostAtOnce,
+    unit: 'count',
+    does: 'reject',
+    how: '`too_many_at_once` (429)',
+    metric: 'postern_requests_total',
+    test: ['test/proxy/open-exchanges.test.ts', 'of one caller are bounded, and those of another are not touched'],
+  },
+  {
+    limit: 'Requests begun in one turn of the event loop, while several ask',
+    value: perTurn.shared,
+    unit: 'count',
+    does: 'shed',
+    how: 'the rest waits for the next turns, one caller after the other; a TLS handshake counts for 4',
+    metric: 'postern_turns_waiting',
+    test: [
+      'test/proxy/turns.test.ts',
+      'has one who asks for a little wait for one round of the others, however much they ask for',
+    ],
+  },
+  {
+    limit: 'The same, while one asks alone',
+    value: perTurn.alone,
+    unit: 'count',
+    does: 'shed',
+    how: 'the rest waits for the next turns',
+    metric: 'postern_turns_waiting',
+    test: [
+      'test/proxy/turns.test.ts',
+      'lets whoever is alone begin at once, as far as one turn goes, and the rest in later ones, in order',
+    ],
+  },
+] as const

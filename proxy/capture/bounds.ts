@@ -1,0 +1,136 @@
+// What agents may send, open and begin. A row of docs/limits.md each.
+import { bodyPatience } from './body.ts'
+import { largestHello } from './client-hello.ts'
+import { crowdLimits } from './crowd.ts'
+import { limits } from './listener.ts'
+import { rateLimits } from './rates.ts'
+import { mostFields } from './request.ts'
+
+export const captureBounds = [
+  {
+    limit: 'Head of a request, all fields together',
+    value: limits.headBytes,
+    unit: 'bytes',
+    does: 'close',
+    how: '`request_too_large` (431)',
+    metric: 'postern_requests_total',
+    test: ['test/proxy/capture/listener.test.ts', 'a head of 40 KB'],
+  },
+  {
+    limit: 'Header fields of a request',
+    value: mostFields,
+    unit: 'count',
+    does: 'reject',
+    how: '`request_too_large` (431)',
+    metric: 'postern_requests_total',
+    test: ['test/proxy/capture/listener.test.ts', 'more than 200 fields'],
+  },
+  {
+    limit: 'Time for the head of a request',
+    value: limits.headMilliseconds,
+    unit: 'ms',
+    does: 'close',
+    how: '`request_timeout` (408); looked at every 5 s',
+    metric: 'postern_requests_total',
+    test: ['test/proxy/capture/listener-limits.test.ts', 'a head that is not complete in time ends with its reason'],
+  },
+  {
+    limit: 'Idle time between two requests of a connection',
+    value: limits.idleMilliseconds,
+    unit: 'ms',
+    does: 'close',
+    how: '',
+    metric: 'postern_connections_active',
+    test: ['test/proxy/capture/listener-limits.test.ts', 'a connection on which nothing more is asked is closed'],
+  },
+  {
+    limit: 'Time until the first bytes in a tunnel, and for its TLS handshake, each',
+    value: limits.firstBytesMilliseconds,
+    unit: 'ms',
+    does: 'close',
+    how: '`request_timeout` (408)',
+    metric: 'postern_requests_total',
+    test: ['test/proxy/capture/listener-limits.test.ts', 'a tunnel in which nothing is said ends with its reason'],
+  },
+  {
+    limit: 'Time until a ClientHello to a listener, and for its TLS handshake, each',
+    value: limits.headMilliseconds,
+    unit: 'ms',
+    does: 'close',
+    how: '`request_timeout`',
+    metric: 'postern_requests_total',
+    test: [
+      'test/proxy/capture/listener-limits.test.ts',
+      'a caller who says nothing to a listener of TLS is not waited for',
+    ],
+  },
+  {
+    limit: 'ClientHello',
+    value: largestHello,
+    unit: 'bytes',
+    does: 'close',
+    how: '`bad_request` (400)',
+    metric: 'postern_requests_total',
+    test: undefined,
+  },
+  {
+    limit: 'Time without a byte in the body of a request',
+    value: bodyPatience,
+    unit: 'ms',
+    does: 'close',
+    how: '`request_timeout` (408)',
+    metric: 'postern_requests_total',
+    test: undefined,
+  },
+  {
+    limit: 'Connections open on one listener',
+    value: crowdLimits.connections,
+    unit: 'count',
+    does: 'close',
+    how: 'the one idle for longest, of whoever holds most; where none is idle, the new one',
+    metric: 'postern_limits_reached_total',
+    test: ['test/proxy/capture/crowd.test.ts', 'for all together, whoever holds most gives way, and not who has one'],
+  },
+  {
+    limit: 'Connections open on one listener from one address (IPv6: /64)',
+    value: crowdLimits.perSource,
+    unit: 'count',
+    does: 'close',
+    how: 'the one of theirs that is idle for longest; where none is, the new one',
+    metric: 'postern_limits_reached_total',
+    test: ['test/proxy/capture/crowd.test.ts', 'the one of the source that has been idle for longest gives way'],
+  },
+  {
+    limit: 'TLS handshakes with one listener from one address, in ten seconds',
+    value: rateLimits.handshakes.count,
+    unit: 'count',
+    does: 'close',
+    how: 'reset before any cryptography',
+    metric: 'postern_limits_reached_total',
+    test: [
+      'test/proxy/capture/listener-limits.test.ts',
+      'handshakes beyond what an address may have are reset, and those of another go on',
+    ],
+  },
+  {
+    limit: 'Leaves for hosts that none is kept for, for one caller, in ten seconds',
+    value: rateLimits.leaves.count,
+    unit: 'count',
+    does: 'reject',
+    how: '`too_many_hosts` (429)',
+    metric: 'postern_limits_reached_total',
+    test: [
+      'test/proxy/capture/listener-limits.test.ts',
+      'hosts that are new are refused beyond the rate, those that are known are not',
+    ],
+  },
+  {
+    limit: 'Body of a request',
+    value: 'none',
+    unit: 'text',
+    does: 'shed',
+    how: 'it streams; what the upstream does not take waits at the agent',
+    metric: 'postern_bytes_received_total',
+    test: ['test/path/large-bodies.test.ts', 'goes up'],
+  },
+] as const

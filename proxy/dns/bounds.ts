@@ -1,0 +1,81 @@
+// What the DNS stub is asked and gives out. A row of docs/limits.md each.
+import { mostUnderWay } from './answer.ts'
+import { longestQuery } from './message.ts'
+import { mostPins } from './pins.ts'
+import { mostStreams, streamIdle } from './stub.ts'
+import { longestPrefix, mostLabels, mostNewNames } from './tunnels.ts'
+
+export const dnsBounds = [
+  {
+    limit: 'DNS query',
+    value: longestQuery,
+    unit: 'bytes',
+    does: 'reject',
+    how: 'answered as malformed, a stream is closed',
+    metric: 'postern_dns_queries_total',
+    test: ['test/proxy/dns/stub.test.ts', 'closes a stream that announces more than a query can be'],
+  },
+  {
+    limit: 'DNS resolutions under way at once',
+    value: mostUnderWay,
+    unit: 'count',
+    does: 'reject',
+    how: 'answered as failed',
+    metric: 'postern_dns_queries_total',
+    test: ['test/proxy/dns/stub.test.ts', 'asks for so many names at once and no more'],
+  },
+  {
+    limit: 'DNS streams open on one address',
+    value: mostStreams,
+    unit: 'count',
+    does: 'close',
+    how: '',
+    metric: 'postern_dns_queries_total',
+    test: undefined,
+  },
+  {
+    limit: 'Time without a whole query on a DNS stream',
+    value: streamIdle,
+    unit: 'ms',
+    does: 'close',
+    how: '',
+    metric: 'postern_dns_queries_total',
+    test: undefined,
+  },
+  {
+    limit: 'Characters in front of the suffix that a rule’s `*.suffix` leaves open, asked by DNS',
+    value: longestPrefix,
+    unit: 'count',
+    does: 'reject',
+    how: 'answered as no such name',
+    metric: 'postern_dns_queries_total',
+    test: undefined,
+  },
+  {
+    limit: 'Labels there',
+    value: mostLabels,
+    unit: 'count',
+    does: 'reject',
+    how: 'answered as no such name',
+    metric: 'postern_dns_queries_total',
+    test: undefined,
+  },
+  {
+    limit: 'New names below such suffixes in a minute',
+    value: mostNewNames,
+    unit: 'count',
+    does: 'reject',
+    how: 'answered as no such name',
+    metric: 'postern_dns_queries_total',
+    test: ['test/proxy/dns/stub.test.ts', 'of many short names runs dry, and names asked for before still work'],
+  },
+  {
+    limit: 'Addresses remembered as given out',
+    value: mostPins,
+    unit: 'count',
+    does: 'shed',
+    how: 'the oldest is forgotten; a connection to it is looked into all the same',
+    metric: 'postern_dns_queries_total',
+    test: undefined,
+  },
+] as const
