@@ -34,7 +34,7 @@ for (let digit = 0; digit < 16; digit++) {
 }
 
 /** Names that encoders give to characters of credentials; the standard has two thousand more. */
-const entityNames = {
+export const entityNames = {
   amp: '&',
   lt: '<',
   gt: '>',
@@ -116,7 +116,7 @@ function readBackslash(text: Uint8Array, at: number, end: number): Escape {
 }
 
 /** Reads what follows an ampersand at `at`, whatever stands there itself. */
-export function readEntity(text: Uint8Array, at: number, end: number): Escape {
+function readEntity(text: Uint8Array, at: number, end: number): Escape {
   if (at + 1 >= end) return unfinished
   if (text[at + 1] === hash) return readNumber(text, at, end)
   let stop = at + 1

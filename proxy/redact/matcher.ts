@@ -12,6 +12,32 @@ const longestWindow = 24
 const pairOf = (first: number, second: number) => ((first & 127) << 7) | (second & 127)
 const pairs = 1 << 14
 
+/** A set of pairs of bytes; now and then it holds one more than was put in. */
+export class Pairs {
+  readonly #bits = new Uint32Array(pairs / 32)
+
+  /** @param others all of theirs are in it from the beginning */
+  constructor(...others: readonly Pairs[]) {
+    for (const other of others)
+      for (let at = 0; at < this.#bits.length; at++) this.#bits[at] = (this.#bits[at] ?? 0) | (other.#bits[at] ?? 0)
+  }
+
+  add(first: number, second: number): void {
+    const pair = pairOf(first, second)
+    this.#bits[pair >> 5] = (this.#bits[pair >> 5] ?? 0) | (1 << (pair & 31))
+  }
+
+  /** Each of the first with each of the second. */
+  addAll(firsts: readonly number[], seconds: readonly number[]): void {
+    for (const first of firsts) for (const second of seconds) this.add(first, second)
+  }
+
+  has(first: number, second: number): boolean {
+    const pair = pairOf(first, second)
+    return (((this.#bits[pair >> 5] ?? 0) >>> (pair & 31)) & 1) === 1
+  }
+}
+
 /**
  * Wu and Manber's search ("A fast algorithm for multi-pattern searching", 1994) on blocks of two bytes. All forms are cut
  * to a window as long as the shortest of them. A table tells for each pair of bytes how far the window may move when it
@@ -20,21 +46,23 @@ const pairs = 1 << 14
 export class Matcher {
   /** Length of the longest form. */
   readonly longest: number
+  /** Length of the shortest. */
+  readonly shortest: number
   readonly #window: number
   readonly #moves: Uint8Array
   readonly #byLastPair = new Map<number, Needle[]>()
   readonly #byFirstByte = new Map<number, Needle[]>()
   readonly #firstBytes = new Uint8Array(256)
-  readonly #lastBytes = new Uint8Array(256)
   readonly #bytes = new Uint8Array(256)
-  /** One bit for each pair that occurs. */
-  readonly #pairs = new Uint32Array(pairs / 32)
+  /** Those that occur in some form. */
+  readonly pairs = new Pairs()
 
   /** @param make gives the forms, always the same: at least one, each of two bytes or more */
   constructor(make: () => readonly Form[]) {
     const forms = make()
     this.longest = Math.max(...forms.map(({ bytes }) => bytes.length))
-    this.#window = Math.min(longestWindow, ...forms.map(({ bytes }) => bytes.length))
+    this.shortest = Math.min(...forms.map(({ bytes }) => bytes.length))
+    this.#window = Math.min(longestWindow, this.shortest)
     this.#moves = new Uint8Array(pairs).fill(this.#window - 1)
     forms.forEach((form, index) => {
       this.#add(form, new Needle(form, () => make()[index]?.bytes ?? new Uint8Array()))
@@ -47,7 +75,6 @@ export class Matcher {
       this.#firstBytes[byte] = 1
       put(this.#byFirstByte, byte, needle)
     }
-    for (const byte of casesOf(bytes.at(-1) ?? 0, anyCase)) this.#lastBytes[byte] = 1
     for (const byte of casesOf(first, anyCase)) this.#bytes[byte] = 1
     for (let at = 1; at < bytes.length; at++) {
       const move = this.#window - 1 - at
@@ -55,7 +82,7 @@ export class Matcher {
         this.#bytes[second] = 1
         for (const before of casesOf(bytes[at - 1] ?? 0, anyCase)) {
           const pair = pairOf(before, second)
-          this.#pairs[pair >> 5] = (this.#pairs[pair >> 5] ?? 0) | (1 << (pair & 31))
+          this.pairs.add(before, second)
           if (move >= 0) this.#moves[pair] = Math.min(move, this.#moves[pair] ?? 0)
           if (move === 0) put(this.#byLastPair, pair, needle)
         }
@@ -66,22 +93,6 @@ export class Matcher {
   /** Whether a byte occurs in some form. */
   has(byte: number): boolean {
     return this.#bytes[byte] === 1
-  }
-
-  /** Whether some form begins with a byte. */
-  beginsWith(byte: number): boolean {
-    return this.#firstBytes[byte] === 1
-  }
-
-  /** Whether some form ends with a byte. */
-  endsWith(byte: number): boolean {
-    return this.#lastBytes[byte] === 1
-  }
-
-  /** Whether two bytes stand together in some form; now and then yes when they do not. */
-  hasPair(first: number, second: number): boolean {
-    const pair = pairOf(first, second)
-    return (((this.#pairs[pair >> 5] ?? 0) >>> (pair & 31)) & 1) === 1
   }
 
   /**

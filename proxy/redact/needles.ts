@@ -1,9 +1,10 @@
 // All that is to be looked for after a request that carried certain secrets. Made once for each secret.
 import type { Secret } from '../secret.ts'
 import { type Form, formsOf, shortestSecret } from './encodings.ts'
-import { EscapeFinder, idleBytes } from './escape-finder.ts'
+import { EscapeFinder } from './escape-finder.ts'
 import { introduces } from './escapes.ts'
 import { Matcher, type Spans } from './matcher.ts'
+import { Plausible } from './plausible.ts'
 import { Unescaped } from './unescaped.ts'
 
 /** An escaped byte may take so many bytes of the text (`%252525252F`, `\\\\\\\\u002f`) before it is no longer waited for. */
@@ -14,11 +15,11 @@ const unescaped = new Unescaped()
 
 export class Needles {
   readonly #matcher: Matcher
-  readonly #idle: Uint8Array
+  readonly #plausible: Plausible
 
   private constructor(make: () => readonly Form[]) {
     this.#matcher = new Matcher(make)
-    this.#idle = idleBytes(this.#matcher)
+    this.#plausible = new Plausible(this.#matcher)
   }
 
   /** @returns undefined when the secrets are too short to be looked for */
@@ -42,7 +43,7 @@ export class Needles {
     const end = text.length
     let open = this.#matcher.scan(text, end, end, found)
     const reach = this.#matcher.longest
-    const escapes = new EscapeFinder(text, this.#matcher, this.#idle)
+    const escapes = new EscapeFinder(text, this.#plausible)
     let at = escapes.next(0)
     while (at < end) {
       at = unescaped.take(text, at, escapes, reach)
@@ -59,7 +60,7 @@ export class Needles {
   /** Finds what the end of a broken-off text gives away: a form of which much, but not all, is there. */
   findTruncated(text: Buffer, found: Spans): void {
     this.#matcher.scanTruncated(text, text.length, found)
-    const escapes = new EscapeFinder(text, this.#matcher, this.#idle)
+    const escapes = new EscapeFinder(text, this.#plausible)
     let at = escapes.next(0)
     while (at < text.length) {
       at = unescaped.take(text, at, escapes, this.#matcher.longest)

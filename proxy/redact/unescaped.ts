@@ -11,6 +11,8 @@ import {
   unfinished,
 } from './escapes.ts'
 
+const noByte = new Uint8Array(256)
+
 /**
  * Undoes escapes, escapes of escapes included (`%255C%2575002F` comes to `/`): each byte is put at the end of what is
  * there, and whenever that end reads as an escape, the byte meant takes its place. So it goes over the text once, whatever
@@ -23,6 +25,8 @@ export class Unescaped {
   /** Where in the text the stretch ended. */
   consumed = 0
   #origin = new Int32Array(1024)
+  /** 1 for bytes that nobody looks for: an escape that means one stays as it is, since it may as well be other text. */
+  #idle: Uint8Array = noByte
   /** Where the last introducing byte stands that an escape may still be made of; -1 when there is none. */
   #introducer = -1
 
@@ -41,6 +45,7 @@ export class Unescaped {
    */
   take(text: Uint8Array, first: number, escapes: EscapeFinder, reach: number): number {
     this.length = 0
+    this.#idle = escapes.idle
     let at = Math.max(0, first - reach)
     let next = first
     while (next - reach <= at + reach && next < text.length) {
@@ -56,6 +61,7 @@ export class Unescaped {
   /** The whole of a text. */
   takeAll(text: Uint8Array): Uint8Array {
     this.length = 0
+    this.#idle = noByte
     this.#introducer = -1
     this.#reserve(text.length)
     for (let at = 0; at < text.length; at++) this.#put(text[at] ?? 0, at)
@@ -79,12 +85,13 @@ export class Unescaped {
     return readEscape(this.bytes, at, length) === unfinished ? at : length
   }
 
-  /** Goes on from an escape until no introducing byte has come for as long as an escape can be. */
+  /** Goes on from an escape until none has come, or was still under way, for as long as one can be. */
   #undo(text: Uint8Array, from: number): number {
     this.#introducer = introducerBefore(this.bytes, this.length)
     this.#reserve(text.length - from)
     const bytes = this.bytes
     const origin = this.#origin
+    const idle = this.#idle
     const end = text.length
     let at = from
     let until = Math.min(end, from + longestEscape)
@@ -92,26 +99,29 @@ export class Unescaped {
       if (this.#introducer === -1) {
         // Where nothing that stands before can go on, an escape means what it means alone.
         let length = this.length
-        for (; at < until; length++) {
+        while (at < until) {
           const byte = text[at] ?? 0
-          origin[length] = at
-          if (introduces[byte] === 0) {
-            bytes[length] = byte
-            at++
-            continue
+          let read: number = none
+          if (introduces[byte] === 1) {
+            read = readEscape(text, at, end)
+            if (read < 0 || introduces[byteOf(read)] === 1) break
+            until = Math.min(end, at + 1 + longestEscape)
           }
-          const read = readEscape(text, at, end)
-          if (read < 0 || introduces[byteOf(read)] === 1) break
-          bytes[length] = byteOf(read)
-          until = Math.min(end, at + 1 + longestEscape)
-          at += lengthOf(read)
+          origin[length] = at
+          if (read === none || idle[byteOf(read)] === 1) {
+            bytes[length++] = byte
+            at++
+          } else {
+            bytes[length++] = byteOf(read)
+            at += lengthOf(read)
+          }
         }
         this.length = length
         if (at >= until) break
       }
       this.#put(text[at] ?? 0, at)
       at++
-      if (this.#introducer === this.length - 1) until = Math.min(end, at + longestEscape)
+      if (this.#introducer !== -1) until = Math.min(end, at + longestEscape)
     }
     return at
   }
@@ -125,9 +135,12 @@ export class Unescaped {
     while (this.#introducer !== -1) {
       const start = this.#introducer
       const read = readEscape(this.bytes, start, this.length)
+      if (read === unfinished) break
       // No escape holds the beginning of another, so what stands before this one cannot go on either.
-      if (read === none) this.#introducer = -1
-      if (read < 0 || start + lengthOf(read) !== this.length) break
+      if (read === none || start + lengthOf(read) !== this.length || this.#idle[byteOf(read)] === 1) {
+        this.#introducer = -1
+        break
+      }
       this.bytes[start] = byteOf(read)
       index = start
       this.length = start + 1

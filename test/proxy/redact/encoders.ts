@@ -44,6 +44,13 @@ export const encoders: Readonly<Record<string, (secret: string) => string>> = {
   'a JSON string with escaped slashes': (secret) => asciiJson(secret).replaceAll('/', '\\/'),
   'JSON in JSON': (secret) => asciiJson(asciiJson(secret).replaceAll('/', '\\/')),
   'JSON in JSON in JSON': (secret) => asciiJson(asciiJson(asciiJson(secret))),
+  'percent escapes, and \\u with a digit in percent escapes, in turn': (secret) =>
+    [...secret]
+      .map((character, at) => {
+        const [high = '', low = ''] = hex(character.charCodeAt(0))
+        return at % 2 === 0 && character < '\x80' ? `%${high}${low}` : `\\u00${high < 'a' ? `%3${high}` : high}${low}`
+      })
+      .join(''),
   'a JavaScript string with all in \\x': (secret) =>
     [...secret].map((character) => `\\x${hex(character.charCodeAt(0))}`).join(''),
   'decimal HTML entities': (secret) => [...secret].map((character) => `&#${character.charCodeAt(0)};`).join(''),
