@@ -47,7 +47,8 @@ function becomeAnother({ uid, proxyUid }: Scene): Finding {
   const wanted = proxyUid ?? uid + 1
   const { error } = spawnSync(process.execPath, ['-e', '0'], { uid: wanted, stdio: 'ignore', timeout: 4_000, env: {} })
   const code = error === undefined ? undefined : (error as NodeJS.ErrnoException).code
-  if (code === 'EPERM') return green(`User ${uid} cannot become user ${wanted}: EPERM.`)
+  // EINVAL: a user namespace that has no such user (user_namespaces(7)).
+  if (code === 'EPERM' || code === 'EINVAL') return green(`User ${uid} cannot become user ${wanted}: ${code}.`)
   if (code !== undefined) return skipped(`it could not be tried: ${code}`)
   return red(`User ${uid} became user ${wanted}, and could become any.`, harden)
 }

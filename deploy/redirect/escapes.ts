@@ -27,8 +27,8 @@ interface Plan {
 /** Milliseconds that an attempt may take; one that gets no answer has got somewhere. */
 const patience = 3_000
 
-/** Addresses for documentation (RFC 5737, RFC 3849): nobody is there, whatever leaves. */
-export const nowhere = { v4: '192.0.2.1', v6: '2001:db8::1' } as const
+/** Addresses for documentation (RFC 5737, RFC 3849): nobody is there, whatever leaves; a room of `exec` has 192.0.2.1 itself. */
+export const nowhere = { v4: '198.51.100.1', v6: '2001:db8::1' } as const
 
 /** Errors of a connection or datagram that went nowhere. */
 const refusals = ['ECONNREFUSED', 'ECONNRESET', 'EPERM', 'EACCES', 'ENETUNREACH', 'EHOSTUNREACH']

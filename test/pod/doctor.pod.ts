@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { certificatePem } from '../../certs/pem.ts'
 import { appending, replacing } from '../../certs/trust/variables.ts'
 import { checks } from '../../cli/doctor/checks.ts'
+import { nowhere as noAddress } from '../../deploy/redirect/escapes.ts'
 import { keyPem, makeAuthority, makeSvid } from '../support/pki.ts'
 import { missing } from '../support/programs.ts'
 import { addresses, users } from './addresses.ts'
@@ -24,7 +25,7 @@ interface Line {
 type Variables = Readonly<Record<string, string | undefined>>
 
 const PATH = `${dirname(process.execPath)}:/usr/local/go/bin:/usr/sbin:/usr/bin:/sbin:/bin`
-const nowhere = '192.0.2.1'
+const nowhere = noAddress.v4
 const call = 'https://api.example/v1/doctor'
 const doctor = [process.execPath, program, 'doctor', '--json']
 /** Runtimes that this machine has. */

@@ -196,6 +196,12 @@ describe('no secret is', () => {
     }
   })
 
+  it('what is signed in the form of a JWT and claims nothing, such as a checkpoint', () => {
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const signed = `${part({ alg: 'ES256', typ: 'postern-checkpoint+jws' })}.${part({ seq: 10, head: 'x', count: 10 })}.`
+    expect(secretsIn(`{"jws":"${signed}${randomBytes(64).toString('base64url')}"}`)).toEqual([])
+  })
+
   it('the way to our own proxy', () => {
     const token = randomBytes(32).toString('base64url')
     for (const name of ['http_proxy', 'HTTPS_PROXY', 'npm_config_proxy']) {
