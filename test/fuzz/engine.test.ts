@@ -32,7 +32,7 @@ describe('the engine', () => {
     const engine = engineOf(await loadTarget('client-hello'), coverage)
     await engine.begin([Buffer.of(22, 3, 1, 0, 5, 1, 0, 0, 1, 3)])
     const { blocks } = engine.figures
-    await engine.breed({ time: 10_000, inputs: 4_000 })
+    await engine.breed({ time: 10_000, inputs: 1_000 })
     expect(engine.figures.blocks).toBeGreaterThan(blocks)
     expect(engine.figures.kept).toBeGreaterThan(1)
     expect((await engine.distilled()).length).toBeLessThanOrEqual(engine.figures.kept)
