@@ -1,11 +1,11 @@
 // Opens the DNS stub, and remembers what it gave out for the connections that follow.
-import { Answerer } from '../../proxy/dns/answer.ts'
+import { Answerer, mostAsked } from '../../proxy/dns/answer.ts'
 import { Pins } from '../../proxy/dns/pins.ts'
 import type { DnsSettings } from '../../proxy/dns/settings.ts'
 import { DnsStub } from '../../proxy/dns/stub.ts'
 import { NewNames } from '../../proxy/dns/tunnels.ts'
 import { doorHost } from '../../proxy/door/door.ts'
-import { Lookups, mostAsked } from '../../proxy/forward/lookups.ts'
+import { Lookups } from '../../proxy/forward/lookups.ts'
 import { addressBytes } from '../../proxy/identify/kernel/tcp-ends.ts'
 import type { House } from './house.ts'
 import type { Room } from './room.ts'

@@ -10,6 +10,8 @@ import { looksLikeTunnel, type NewNames } from './tunnels.ts'
 export const ttl = 30
 /** Resolutions under way at once; more are answered as failed. */
 export const mostUnderWay = 64
+/** Of these with the system at once: what connects must find a turn beside them. */
+export const mostAsked = 4
 
 export type DnsResult = 'answered' | 'empty' | 'not_allowed' | 'tunnel' | 'failed' | 'overloaded' | 'malformed'
 

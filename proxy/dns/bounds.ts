@@ -1,5 +1,5 @@
 // What the DNS stub is asked and gives out. A row of docs/limits.md each.
-import { mostUnderWay } from './answer.ts'
+import { mostAsked, mostUnderWay } from './answer.ts'
 import { longestQuery } from './message.ts'
 import { mostPins } from './pins.ts'
 import { mostStreams, streamIdle } from './stub.ts'
@@ -23,6 +23,15 @@ export const dnsBounds = [
     how: 'answered as failed',
     metric: 'postern_dns_queries_total',
     test: ['test/proxy/dns/stub.test.ts', 'asks for so many names at once and no more'],
+  },
+  {
+    limit: 'Of these being resolved by the system at once',
+    value: mostAsked,
+    unit: 'count',
+    does: 'shed',
+    how: 'the others wait, and are answered as failed after 5 s',
+    metric: 'postern_dns_queries_total',
+    test: ['test/proxy/forward/lookups.test.ts', 'of which more are allowed at once, for whoever says so'],
   },
   {
     limit: 'DNS streams open on one address',

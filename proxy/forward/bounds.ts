@@ -1,6 +1,8 @@
 // What upstreams may send, and how long they are waited for. A row of docs/limits.md each.
 import { mostWaiting } from './answer.ts'
 import { largestAnswerHead } from './dispatcher.ts'
+import { mostLookups } from './lookups.ts'
+import { mostRemembered } from './recent.ts'
 import { destinationSchema } from './settings.ts'
 
 const { timeouts } = destinationSchema.parse({ hosts: ['api.example'] })
@@ -25,7 +27,28 @@ export const upstreamBounds = [
     test: ['test/path/large-bodies.test.ts', 'comes down'],
   },
   {
-    limit: 'Connecting, TLS included (`timeouts.connect`)',
+    limit: 'Names of one destination being resolved at once',
+    value: mostLookups,
+    unit: 'count',
+    does: 'shed',
+    how: 'the others wait, `upstream_timeout` (504) after `timeouts.connect`',
+    metric: 'postern_requests_total',
+    test: [
+      'test/proxy/forward/lookups.test.ts',
+      'are resolved a few at a time, in the order in which they were asked for',
+    ],
+  },
+  {
+    limit: 'Hosts of one destination that are remembered, with their TLS sessions',
+    value: mostRemembered,
+    unit: 'count',
+    does: 'shed',
+    how: 'the oldest is forgotten',
+    metric: undefined,
+    test: ['test/proxy/forward/recent.test.ts', 'keeps what was set last, and no more than a bound'],
+  },
+  {
+    limit: 'Resolving and connecting, TLS included (`timeouts.connect`)',
     value: timeouts.connect,
     unit: 'ms',
     does: 'reject',

@@ -8,8 +8,6 @@ import type { Resolve } from './resolver.ts'
  * destination whose names are answered late would hold up all others.
  */
 export const mostLookups = 2
-/** The same for names that callers ask by DNS: what connects must find a turn beside them. */
-export const mostAsked = 4
 
 interface Waiting {
   readonly host: string
@@ -24,7 +22,10 @@ export class Lookups {
   readonly #queue = new Set<Waiting>()
   #underWay = 0
 
-  /** @param patience milliseconds that one may wait, its turn included */
+  /**
+   * @param patience milliseconds that one may wait, its turn included
+   * @param most being resolved at once
+   */
   constructor(resolve: Resolve, patience: number, most: number = mostLookups) {
     this.#resolve = resolve
     this.#patience = patience

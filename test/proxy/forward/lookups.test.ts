@@ -37,6 +37,13 @@ describe('names of one destination', () => {
     expect((await Promise.all(all)).length).toBe(4)
   })
 
+  it('of which more are allowed at once, for whoever says so', () => {
+    const { asked, resolve } = resolver()
+    const lookups = new Lookups(resolve, 10_000, 3)
+    for (const host of ['a', 'b', 'c', 'd']) void lookups.addressesOf(host)
+    expect(asked).toEqual(['a', 'b', 'c'])
+  })
+
   it('are resolved once for all who wait, and anew for whoever comes later', async () => {
     const { asked, resolve, answer } = resolver()
     const lookups = new Lookups(resolve, 10_000)
