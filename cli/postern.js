@@ -12,6 +12,18 @@ process.on('SIGUSR1', () => {})
 const source = fileURLToPath(new URL('./main.ts', import.meta.url))
 const main = existsSync(source) ? source : fileURLToPath(new URL('../dist/main.js', import.meta.url))
 const major = Number.parseInt(process.versions.node, 10)
+/** A proxy that does less: Node's permission model, without the notices of it. docs/operations.md says what for. */
+const narrowed = [
+  '--permission',
+  '--allow-fs-read=*',
+  '--allow-fs-write=*',
+  '--allow-net',
+  '--allow-ffi',
+  '--allow-child-process',
+  '--disable-sigusr1',
+  '--disable-warning=SecurityWarning',
+  '--disable-warning=ExperimentalWarning',
+]
 
 if (major >= 24) {
   // Removes the notices on stderr about features that this program uses knowingly.
@@ -20,6 +32,9 @@ if (major >= 24) {
     const kind = typeof rest[0] === 'string' ? rest[0] : rest[0]?.type
     if (kind !== 'ExperimentalWarning') emit.call(process, warning, ...rest)
   }
+  // Node would hand its permission model on to every command that is started, and forbid it threads and addons.
+  if (process.permission !== undefined)
+    process.execArgv = process.execArgv.filter((option) => !/^--(permission$|allow-)/.test(option))
   // Names are resolved in half of libuv's threads, and a name server that is silent keeps one for seconds: with the four of
   // the default, two such names would hold up every other. Read when the first work is given to them; not for children.
   if (process.env.UV_THREADPOOL_SIZE === undefined) {
@@ -48,7 +63,9 @@ if (major >= 24) {
     )
     process.exit(69)
   }
-  const argv = [fileURLToPath(import.meta.url), ...process.argv.slice(2)]
+  // Another Node is started anyway, so it costs nothing.
+  const options = process.argv[2] === 'run' && process.platform === 'linux' ? narrowed : []
+  const argv = [...options, fileURLToPath(import.meta.url), ...process.argv.slice(2)]
   // A launcher that stayed would keep what is secret in its environment where others can read it.
   if (process.execve !== undefined && process.platform !== 'win32') process.execve(found[0], [found[0], ...argv])
   const child = spawn(found[0], argv, { stdio: 'inherit' })

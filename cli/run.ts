@@ -6,6 +6,7 @@ import { type Diagnostics, diagnosticLevels, diagnostics } from '../proxy/record
 import { configPath } from './config-path.ts'
 import { secretVariables } from './exec/environment.ts'
 import { exit, usageExit } from './exit.ts'
+import { expectNoMoreRights, expectRights, giveUpRights, rightsLeft } from './permissions.ts'
 import { blankVariables, protectProcess } from './protect.ts'
 import { type Gate, open } from './wire.ts'
 
@@ -55,6 +56,7 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
       path: file,
       environment,
       onReload: (next) => {
+        expectNoMoreRights(next)
         blankVariables(secretVariables(next))
         gate?.reload(next)
         log.info({ file }, 'the configuration is in use')
@@ -69,6 +71,7 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
     })
     const watching = watch
     const first = watch.current
+    expectRights(first)
     blankVariables(secretVariables(first))
     gate = await open(first, { environment, log, file, reload: () => watching.reload() })
     // It may have changed while the house was being put together.
@@ -76,7 +79,8 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
     for (const [name, address] of gate.addresses) {
       log.info({ listener: name, ...address }, 'listening')
     }
-    log.info({ metricsPort: gate.metricsPort }, 'ready')
+    giveUpRights(first, watch.current)
+    log.info({ metricsPort: gate.metricsPort, permissions: rightsLeft() ?? 'off' }, 'ready')
     await untilTold(gate, watch, log, Number(grace) * 1_000)
     return exit.ok
   } catch (error) {

@@ -87,6 +87,7 @@ function readable({
   connections,
   federation = [],
   budgets = [],
+  permissions,
   stops,
 }: AdminStatus): string {
   const lines = [
@@ -96,6 +97,7 @@ function readable({
     `records to ${records.to}${records.healthy ? '' : ', which cannot be written'}`,
     lastRecord(records),
     `${connections} ${connections === 1 ? 'connection' : 'connections'} open`,
+    `Node’s permission model ${permissions === undefined ? 'is off' : `leaves it ${permissions.join(', ')}`}`,
   ]
   if (stops !== undefined) lines.push(...stopLines(stops))
   lines.push(...federation.map(federatedLine))

@@ -2,6 +2,7 @@
 import { peerUid } from '../../proxy/identify/kernel/peer.ts'
 import { adminServer } from '../../proxy/record/admin.ts'
 import type { AdminReload, AdminStatus } from '../../proxy/record/admin-protocol.ts'
+import { rightsLeft } from '../permissions.ts'
 import { version } from '../version.ts'
 import type { House } from './house.ts'
 import type { OpenStops } from './stops.ts'
@@ -36,6 +37,7 @@ export async function openAdmin({ config, log, closes, readiness }: House, of: A
   const status = (): AdminStatus => {
     const federation = of.federation()
     const budgets = [...of.budgets()]
+    const permissions = rightsLeft()
     return {
       version,
       pid: process.pid,
@@ -51,6 +53,7 @@ export async function openAdmin({ config, log, closes, readiness }: House, of: A
       records: of.records(),
       connections: of.connections(),
       stops: stops.status(),
+      ...(permissions === undefined ? {} : { permissions: [...permissions] }),
       ...(federation.length === 0 ? {} : { federation }),
       ...(budgets.length === 0 ? {} : { budgets }),
     }

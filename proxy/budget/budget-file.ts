@@ -2,6 +2,7 @@
 import { constants, type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Counted } from '../../policy/budgets/account.ts'
+import { makeLasting } from '../lasting.ts'
 import { readLines, toLine } from './budget-lines.ts'
 
 /** Milliseconds after which what nobody waits for is written: bytes that pass, and what requests have cost. */
@@ -129,7 +130,7 @@ export class BudgetFile {
         text = ''
       }
       await this.#add(handle, text)
-      await handle.sync()
+      await makeLasting(handle)
       await rename(temporary, path)
     } catch (error) {
       await handle.close()

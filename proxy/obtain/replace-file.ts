@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import { open, realpath, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { makeLasting } from '../lasting.ts'
 import { Refusal } from '../refusal.ts'
 
 export interface Replacement extends AsyncDisposable {
@@ -24,7 +25,7 @@ export async function prepareReplacement(path: string): Promise<Replacement> {
     commit: (content) =>
       attempt(path, async () => {
         await handle.writeFile(content)
-        await handle.sync()
+        await makeLasting(handle)
         await rename(temporary, target)
         await syncFolder(dirname(target))
       }),
@@ -38,7 +39,7 @@ export async function prepareReplacement(path: string): Promise<Replacement> {
 /** A rename is only lasting when the folder is. */
 async function syncFolder(path: string): Promise<void> {
   await using folder = await open(path, 'r')
-  await folder.sync()
+  await makeLasting(folder)
 }
 
 async function attempt<T>(path: string, work: () => Promise<T>): Promise<T> {

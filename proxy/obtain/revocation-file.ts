@@ -3,6 +3,7 @@ import { constants } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import * as z from 'zod'
+import { makeLasting } from '../lasting.ts'
 import { Secret } from '../secret.ts'
 import { longestSecret } from './make-secret.ts'
 import type { Revocation } from './revocations.ts'
@@ -102,10 +103,10 @@ async function replace(path: string, revocations: readonly Revocation[]): Promis
   {
     await using handle = await open(temporary, 'wx', 0o600)
     await handle.writeFile(JSON.stringify({ version: 1, tokens }))
-    await handle.sync()
+    await makeLasting(handle)
   }
   await rename(temporary, path)
   // A rename is only lasting when the folder is.
   await using folder = await open(dirname(path), 'r')
-  await folder.sync()
+  await makeLasting(folder)
 }

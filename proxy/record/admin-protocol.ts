@@ -25,6 +25,8 @@ export const adminStatus = z.strictObject({
     checkpoint: z.int().optional(),
   }),
   connections: z.int(),
+  /** What Node's permission model leaves to the process; absent where it is off. */
+  permissions: z.array(z.string()).optional(),
   /** Absent where there is none. */
   budgets: z
     .array(

@@ -3,6 +3,7 @@ import { close, constants, fstat, open, read } from 'node:fs'
 import { mkdir, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { eachWriteLasts } from '../lasting.ts'
 import type { LineTarget, Opened } from './line-writer.ts'
 
 const openFile = promisify(open)
@@ -11,7 +12,7 @@ const readFile = promisify(read)
 const closeFile = promisify(close)
 
 // Reading too: the last byte tells whether a line was torn there.
-const flags = constants.O_APPEND | constants.O_CREAT | constants.O_RDWR | constants.O_NOCTTY
+const flags = constants.O_APPEND | constants.O_CREAT | constants.O_RDWR | constants.O_NOCTTY | eachWriteLasts
 
 /** @param path is made with mode 0600, folders that are missing with 0700 */
 export function fileTarget(path: string): LineTarget {

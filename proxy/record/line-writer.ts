@@ -1,6 +1,7 @@
 // Writes whole lines to a descriptor in batches, through pino's destination. Survives a full disk and a rotated file without tearing a line.
 import { closeSync, fdatasync } from 'node:fs'
 import pino from 'pino'
+import { eachWriteLasts } from '../lasting.ts'
 
 type Destination = ReturnType<typeof pino.destination>
 
@@ -277,7 +278,8 @@ export class LineWriter {
   /** Whoever waits for the disk waits for it with all others of the batch; the next one gathers meanwhile. */
   #synced({ fd, tail }: Opened): void {
     const batch = this.#batch
-    if (tail === 'unknown' || batch?.waiters.some(({ durable }) => durable) !== true) {
+    const isWaitedFor = batch?.waiters.some(({ durable }) => durable) === true
+    if (tail === 'unknown' || eachWriteLasts !== 0 || !isWaitedFor) {
       this.#done()
       return
     }

@@ -2,6 +2,7 @@
 import { open, readFile, rename, rm } from 'node:fs/promises'
 import * as z from 'zod'
 import { type Stop, stopSchema } from '../../policy/stop/stop.ts'
+import { makeLasting } from '../lasting.ts'
 import { type FeedDocument, type FeedTerms, readFeed } from './feed-document.ts'
 
 export interface FeedOptions extends FeedTerms {
@@ -137,7 +138,7 @@ export class StopFeed {
     try {
       await using handle = await open(temporary, 'w', 0o600)
       await handle.writeFile(JSON.stringify(this.#held))
-      await handle.sync()
+      await makeLasting(handle)
       await rename(temporary, file)
     } catch (cause) {
       await rm(temporary, { force: true })

@@ -1,6 +1,7 @@
 // The file in which orders are written down: append-only, one line an order or lift, on the disk before it is acknowledged.
 import { constants, type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { makeLasting } from '../lasting.ts'
 import { type Entry, parseLines, readLines, type StopsRead, toLine } from './stop-lines.ts'
 
 export interface StopFileOptions {
@@ -140,7 +141,7 @@ export class StopFile {
     try {
       const { bytesWritten } = await handle.write(bytes)
       if (bytesWritten < bytes.length) throw new Error('the disk is full')
-      await handle.sync()
+      await makeLasting(handle)
     } catch (error) {
       // A line that is half there would be taken for damage.
       await handle.truncate(size).catch(() => {})
@@ -162,7 +163,7 @@ export class StopFile {
         // Also what is about to be written: an order that stands there twice is one.
         const text = inForce().map(toLine).join('')
         await handle.write(text)
-        await handle.sync()
+        await makeLasting(handle)
         await syncFolder(path)
         this.#known = Buffer.byteLength(text)
       }
@@ -179,7 +180,7 @@ export class StopFile {
     await using handle = await open(this.#options.path, flags)
     if (tail === 'torn') await handle.truncate(length)
     else await handle.write('\n')
-    await handle.sync()
+    await makeLasting(handle)
     this.#known = tail === 'torn' ? length : length + 1
   }
 
@@ -190,7 +191,7 @@ export class StopFile {
     try {
       await using handle = await open(temporary, 'w', 0o600)
       await handle.writeFile(text)
-      await handle.sync()
+      await makeLasting(handle)
       await rename(temporary, path)
     } catch (error) {
       await rm(temporary, { force: true })
@@ -210,7 +211,7 @@ export class StopFile {
 /** A name is only lasting when the folder is. */
 async function syncFolder(path: string): Promise<void> {
   await using folder = await open(dirname(path), 'r')
-  await folder.sync()
+  await makeLasting(folder)
 }
 
 const identityOf = ({ dev, ino }: { readonly dev: number; readonly ino: number }) => `${dev}:${ino}`

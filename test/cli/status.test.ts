@@ -54,6 +54,7 @@ describe('a running proxy', () => {
     expect(code).toBe(0)
     expect(out).toContain(`process ${proxy.pid}`)
     expect(out).toMatch(/^ready$/m)
+    expect(out).toContain('Node’s permission model is off')
     expect(JSON.parse((await postern('status', '--json')).out)).toMatchObject({ ready: true, pid: proxy.pid })
   })
 

@@ -68,8 +68,11 @@ export class Postern {
 
 export interface Workplace extends AsyncDisposable {
   readonly path: string
-  /** Starts a command of `postern` there. */
-  start(args: readonly string[], environment?: Readonly<Record<string, string>>): Postern
+  /**
+   * Starts a command of `postern` there.
+   * @param node another Node.js than ours, or options of it
+   */
+  start(args: readonly string[], environment?: Readonly<Record<string, string>>, node?: readonly string[]): Postern
 }
 
 /**
@@ -89,9 +92,9 @@ export async function workplace(
   const runs: Postern[] = []
   return {
     path,
-    start(args, environment = {}) {
+    start(args, environment = {}, [node = process.execPath, ...options] = []) {
       const { PATH = '' } = process.env
-      const child = spawn(process.execPath, [program, ...args], {
+      const child = spawn(node, [...options, program, ...args], {
         ...as,
         cwd: path,
         env: { PATH, HOME: path, TMPDIR: path, TZ: 'UTC', ...environment },

@@ -31,6 +31,8 @@ export interface Native {
   becomeSubreaper(): boolean
   /** Takes the exit status of a dead child that nobody waits for (waitpid(2)). */
   reap(pid: number): boolean
+  /** Waits until what was written to a descriptor is on the disk (fsync(2)), and everything else with it. False when it is not. */
+  sync(fd: number): boolean
   /** Overwrites with zeros a variable’s value where the kernel shows it as /proc/<pid>/environ; it reads as empty from then on. False when there is no such variable. */
   blankVariable(name: string): boolean
   /**
@@ -79,6 +81,7 @@ const signatures = {
   prctl: { return: 'int32', arguments: ['int32', 'uint64', 'uint64', 'uint64', 'uint64'] },
   waitpid: { return: 'int32', arguments: ['int32', 'buffer', 'int32'] },
   syscall: { return: 'int64', arguments: ['int64', 'int64', 'int64', 'int64'] },
+  fsync: { return: 'int32', arguments: ['int32'] },
   getenv: { return: 'pointer', arguments: ['string'] },
 } as const
 
@@ -163,6 +166,7 @@ function bind(ffi: Ffi, libc: Calls): Native {
     becomeUndumpable: () => libc.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n) === 0,
     becomeSubreaper: () => libc.prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) === 0,
     reap: (pid) => libc.waitpid(pid, status, WNOHANG) === pid,
+    sync: (fd) => libc.fsync(fd) === 0,
     blankVariable(name) {
       const value = libc.getenv(name)
       if (value === 0n) return false
