@@ -66,6 +66,18 @@ const rule = (name: string, path: string, credential: string) =>
 const envCredential = (variable: string) => `  key: { kind: env, variable: ${variable}, for: [crm] }`
 const execCredential = `  key: { kind: exec, command: [/bin/sh, -c, 'echo "{\\"secret\\":\\"key-\${NODE_OPTIONS-none}\\"}"'], for: [crm] }`
 
+it('is switched on by the same options in the launcher, the image and the documents', () => {
+  const page = (path: string) => readFileSync(fileURLToPath(new URL(`../../${path}`, import.meta.url)), 'utf8')
+  const entrypoint = /^ENTRYPOINT (\[.*?\])$/ms.exec(page('Dockerfile'))?.[1] ?? '[]'
+  expect(JSON.parse(entrypoint.replaceAll('\\\n', ''))).toEqual([
+    '/usr/bin/node',
+    ...flags,
+    '/usr/lib/postern/cli/postern.js',
+  ])
+  const command = /^node (--permission .*?)\/usr/ms.exec(page('docs/operations.md'))?.[1] ?? ''
+  expect(command.replaceAll(/['\\]/g, '').trim().split(/\s+/)).toEqual(flags)
+})
+
 describe.skipIf(why !== undefined)(
   `a proxy under the permission model${why === undefined ? '' : ` (skipped: ${why})`}`,
   () => {
