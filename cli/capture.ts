@@ -4,9 +4,10 @@ import { type Backend, RedirectError } from '../deploy/redirect/backend.ts'
 import { chooseBackend, type ProgramName, programNames } from '../deploy/redirect/choose.ts'
 import { difference } from '../deploy/redirect/difference.ts'
 import { type Counter, counters } from '../deploy/redirect/nft-ruleset.ts'
-import { checkPlan, type Plan } from '../deploy/redirect/plan.ts'
+import { checkPlan, type Plan, portRange } from '../deploy/redirect/plan.ts'
 import { programsIn } from '../deploy/redirect/programs.ts'
 import { type State, stateMetrics, stateOf } from '../deploy/redirect/state.ts'
+import { redirectedPorts } from '../proxy/capture/redirected-ports.ts'
 import { verifyCapture } from './capture/verify.ts'
 import { CommandError, endWith, exit, usageExit } from './exit.ts'
 
@@ -52,7 +53,12 @@ function installCommand(): Command {
   return new Command('install')
     .description('Put the rules in force, all of them at once; does nothing where they are.')
     .requiredOption('--uid <number>', 'the user of the proxy, who alone reaches the network', numberUpTo(0xffff_fffe))
-    .option('--port <number>', 'where the proxy takes redirected connections', numberUpTo(65_535), 15_001)
+    .option(
+      '--port <number>',
+      `where the proxy takes redirected connections: the first of ${redirectedPorts} ports`,
+      numberUpTo(65_535),
+      15_001,
+    )
     .option('--dns-port <number>', 'where the proxy answers DNS', numberUpTo(65_535), 15_053)
     .option('--no-dns-port', 'reject DNS like all other UDP')
     .option('--no-inbound', 'let nobody answer connections from outside')
@@ -116,7 +122,7 @@ function verifyCommand(): Command {
 }
 
 function install({ uid, port, dnsPort, inbound, dryRun, ...rest }: InstallOptions): void {
-  const plan: Plan = { uid, port, dnsPort: dnsPort === false ? undefined : dnsPort, inbound }
+  const plan: Plan = { uid, port, ports: redirectedPorts, dnsPort: dnsPort === false ? undefined : dnsPort, inbound }
   const problem = checkPlan(plan)
   if (problem !== undefined) throw new CommandError(exit.usage, problem)
   const backend = backendOf(rest)
@@ -130,7 +136,7 @@ function install({ uid, port, dnsPort, inbound, dryRun, ...rest }: InstallOption
   confirm(backend, plan)
   const done = changes.length === 0 ? 'The rules were in force already' : 'The rules are in force'
   console.log(
-    `${done} (${backend.name}): only user ${uid} reaches the network, TCP of all others comes to port ${port}.`,
+    `${done} (${backend.name}): only user ${uid} reaches the network, TCP of all others comes to ports ${portRange(plan)}.`,
   )
 }
 
@@ -148,7 +154,7 @@ function readable({ rules, program: by, plan, changes, counts, escapeAttempts }:
   const who =
     plan === undefined
       ? 'what they were made for cannot be told'
-      : `user ${plan.uid} is exempt, TCP comes to port ${plan.port}, DNS to ${plan.dnsPort ?? 'nobody'}`
+      : `user ${plan.uid} is exempt, TCP comes to ports ${portRange(plan)}, DNS to ${plan.dnsPort ?? 'nobody'}`
   return [
     `The rules are ${rules} (${by}): ${who}.`,
     ...changes.map((line) => `  ${line}`),

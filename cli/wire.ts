@@ -259,8 +259,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   let grace = 0
   closing.push(() => listeners.close(grace))
   metrics.connectionsActive.from(() => listeners.connections)
-  for (const [name, address] of listeners.addresses)
-    if (address.kind === 'tcp' && extras.room?.servers.has(name) !== true) ports.add(address.port)
+  for (const port of listeners.ports) ports.add(port)
   readiness.ready('listeners')
 
   const reload = (next: Config) => {

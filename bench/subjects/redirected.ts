@@ -30,7 +30,7 @@ async function started({ prepare }: Subject, setting: Setting): ReturnType<Subje
 
 /** Those of a pod, for what they cost; and since those leave alone what is on this machine, another for the upstream. */
 function rules({ port, upstreamPort }: Setting): string {
-  return `${nftTable({ uid: group, port, dnsPort: undefined, inbound: true })}
+  return `${nftTable({ uid: group, port, ports: 1, dnsPort: undefined, inbound: true })}
 table ip bench {
   chain turn {
     type nat hook output priority -99; policy accept;

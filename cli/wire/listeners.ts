@@ -4,6 +4,7 @@ import type { TlsOptions } from 'node:tls'
 import { certificatePem } from '../../certs/pem.ts'
 import type { SvidSource, X509Svid } from '../../certs/source.ts'
 import { type Doors, Listener, type ListenerOptions } from '../../proxy/capture/listener.ts'
+import { redirectedPorts } from '../../proxy/capture/redirected-ports.ts'
 import type { ListenAddress, ListenSettings } from '../../proxy/capture/settings.ts'
 import type { Leaves } from '../../proxy/capture/terminate.ts'
 import type { IsOwn } from '../../proxy/forward/connector.ts'
@@ -15,6 +16,8 @@ import type { Room } from './room.ts'
 
 export interface Listeners {
   readonly addresses: ReadonlyMap<string, ListenAddress>
+  /** On this machine, unlike those in a room. */
+  readonly ports: readonly number[]
   /** Connections open now. */
   readonly connections: number
   close(graceMilliseconds: number): Promise<void>
@@ -42,6 +45,7 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
   const { doors, leaves, svids, now, room, accepted, limited, turns } = surroundings
   const listeners: Listener[] = []
   const addresses = new Map<string, ListenAddress>()
+  const ports: number[] = []
   const closeAll = (grace: number) => Promise.all(listeners.map((listener) => listener.close(grace)))
   try {
     for (const settings of listen) {
@@ -63,9 +67,11 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
         turns,
         ...(handed === undefined ? {} : { isolation: 'namespace' }),
         ...(accept === 'redirected' ? { redirection: redirection(name, surroundings) } : {}),
+        ...(accept === 'redirected' && handed === undefined ? { ports: redirectedPorts } : {}),
       })
       addresses.set(name, await listener.listen(handed))
       listeners.push(listener)
+      if (handed === undefined) ports.push(...listener.ports)
     }
   } catch (error) {
     await closeAll(0)
@@ -75,6 +81,7 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
   void follow(listeners, surroundings, stopped.signal)
   return {
     addresses,
+    ports,
     get connections() {
       return listeners.reduce((sum, listener) => sum + listener.connections, 0)
     },

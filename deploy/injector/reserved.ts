@@ -1,4 +1,5 @@
 // What is for the proxy alone: names, volumes, ports and Secrets that no other container may have.
+import { portsFrom } from '../../proxy/capture/redirected-ports.ts'
 import { equal } from './equal.ts'
 import { ourVolumes, trustMount } from './parts.ts'
 import type { Container, Pod, Volume } from './pod.ts'
@@ -48,7 +49,7 @@ function inContainer(container: Container, secrets: ReadonlySet<string>, setting
     if (volume != null && ourVolumes.includes(volume))
       refuse('volume_reserved', `its variable ${name} comes from ${volume}`, 'Take the variable out.')
   }
-  const ports = new Set(Object.values(settings.ports))
+  const ports = new Set([...Object.values(settings.ports), ...portsFrom(settings.ports.redirected)])
   for (const { containerPort } of container.ports ?? []) {
     if (ports.has(containerPort)) refuse('port_taken', `it has port ${containerPort}`, 'Give it another port.')
   }

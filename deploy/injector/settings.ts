@@ -83,7 +83,7 @@ export const injectorSettingsSchema = z.strictObject({
   ports: z
     .strictObject({
       explicit: port.default(15_901).describe('What the proxy variables name.'),
-      redirected: port.default(15_906).describe('Where connections are turned round to.'),
+      redirected: port.default(15_906).describe('Where connections are turned round to: the first of eight.'),
       dns: port.default(15_953).describe('Where queries are turned round to.'),
       metrics: port.default(15_920).describe('What the kubelet asks.'),
     })

@@ -2,7 +2,7 @@
 import { type Backend, RedirectError } from './backend.ts'
 import { metadataV4, metadataV6 } from './metadata.ts'
 import type { Counter } from './nft-ruleset.ts'
-import { describePlan, type Plan, proxysMark } from './plan.ts'
+import { describePlan, type Plan, portRange, proxysMark } from './plan.ts'
 import type { Programs } from './programs.ts'
 
 type Family = 4 | 6
@@ -15,7 +15,7 @@ const isJump = (line: string) => /^-A (OUTPUT|FORWARD) /.test(line)
 
 /** Our rules of one family in the form that iptables-save prints, table by table. */
 export function iptablesRules(plan: Plan, family: Family): Readonly<Record<Table, readonly string[]>> {
-  const { uid, port, dnsPort, inbound } = plan
+  const { uid, dnsPort, inbound } = plan
   const mark = `0x${proxysMark.toString(16)}/0x${proxysMark.toString(16)}`
   const metadata: readonly string[] = family === 4 ? metadataV4 : metadataV6
   const admin = `REJECT --reject-with ${family === 4 ? 'icmp-admin-prohibited' : 'icmp6-adm-prohibited'}`
@@ -37,7 +37,7 @@ export function iptablesRules(plan: Plan, family: Family): Readonly<Record<Table
       ...dns,
       turn('-m addrtype --dst-type LOCAL -j RETURN'),
       ...metadata.map((range) => turn(`-d ${range} -j RETURN`)),
-      turn(`-p tcp ${counted('captured')} -j REDIRECT --to-ports ${port}`),
+      turn(`-p tcp ${counted('captured')} -j REDIRECT --to-ports ${portRange(plan)}`),
     ],
     filter: [
       `-A FORWARD ${comment} -j POSTERN_INSIDE`,

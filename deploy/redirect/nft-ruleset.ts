@@ -1,6 +1,6 @@
 // The rules as one nftables table for IPv4 and IPv6, which the kernel takes as a whole or not at all.
 import { metadataV4, metadataV6 } from './metadata.ts'
-import { describePlan, type Plan, proxysMark, type Wall } from './plan.ts'
+import { describePlan, type Plan, portRange, proxysMark, type Wall } from './plan.ts'
 
 /** Named counters of the table, and what each counts: packets, the first of each connection for TCP. */
 export const counters = {
@@ -32,7 +32,7 @@ export const tableName = 'postern'
 
 /** @param name of the table; `dormant` makes one that the kernel knows and does not apply */
 export function nftTable(plan: Wall, name = tableName, dormant = false): string {
-  const { uid, port, dnsPort, inbound } = plan
+  const { uid, dnsPort, inbound } = plan
   const metadata = [`ip daddr { ${metadataV4.join(', ')} }`, `ip6 daddr { ${metadataV6.join(', ')} }`]
   const dns =
     dnsPort === undefined ? [] : ['udp', 'tcp'].map((of) => `${of} dport 53 counter name dns redirect to :${dnsPort}`)
@@ -48,7 +48,7 @@ export function nftTable(plan: Wall, name = tableName, dormant = false): string 
       'fib daddr type local return',
       // Not to the proxy either: it is no place that anybody asks for by name.
       ...metadata.map((match) => `${match} return`),
-      `meta l4proto tcp counter name captured redirect to :${port}`,
+      `meta l4proto tcp counter name captured redirect to :${portRange(plan)}`,
     ]),
     block('chain guard', [
       'type filter hook output priority 0; policy drop;',

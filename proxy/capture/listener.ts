@@ -32,6 +32,8 @@ export interface Doors {
 export interface ListenerOptions {
   readonly name: string
   readonly address: ListenAddress
+  /** How many ports there are, from that of the address on; one unless told. */
+  readonly ports?: number
   readonly accept: Connection['accept']
   /** For `https-proxy`: this process's certificate and key, asked for once at the start; `Listener.present` replaces it. */
   readonly tls: TlsOptions | undefined
@@ -84,7 +86,8 @@ interface Context {
 
 export class Listener {
   readonly #options: ListenerOptions
-  readonly #front: FrontServer
+  /** One for each port. */
+  readonly #fronts: readonly FrontServer[]
   /** Reads requests from every connection and every tunnel; it does not listen itself. */
   readonly #http: Server
   readonly #contexts = new WeakMap<Duplex, Context>()
@@ -110,14 +113,10 @@ export class Listener {
     this.#leaves = rate(rates.leaves)
     this.#crowd = new Crowd((limit) => options.onLimit?.(limit))
     if (options.accept === 'https-proxy' && options.tls !== undefined) this.#shown = mutualContext(options.tls)
-    this.#front = createTcpServer({ allowHalfOpen: this.#shown === undefined, noDelay: true }, (socket) => {
-      // Before a handshake too, so that whoever never ends one does not hold up our end.
-      const member = this.#crowd.enter(socket)
-      socket.on('error', () => socket.destroy())
-      if (member === undefined) socket.destroy()
-      else if (this.#shown === undefined) this.#accept(socket, member)
-      else void this.#greet(socket, member)
-    })
+    const allowHalfOpen = this.#shown === undefined
+    this.#fronts = Array.from({ length: options.ports ?? 1 }, () =>
+      createTcpServer({ allowHalfOpen, noDelay: true }, (socket) => this.#admitted(socket)),
+    )
     this.#http = createServer({
       maxHeaderSize: this.#limits.headBytes,
       headersTimeout: this.#limits.headMilliseconds,
@@ -147,22 +146,24 @@ export class Listener {
    *   takes its place, and `handed` must not be used any more
    * @returns the address listened on, its port chosen by the system where 0 was asked for
    */
-  listen(handed?: FrontServer): Promise<ListenAddress> {
+  async listen(handed?: FrontServer): Promise<ListenAddress> {
     const { address } = this.#options
-    return new Promise((resolve, reject) => {
-      this.#front.once('error', reject)
-      this.#front.listen(
-        handed ?? (address.kind === 'unix' ? { path: address.path } : { host: address.host, port: address.port }),
-        () => {
-          this.#front.off('error', reject)
-          const bound = this.#front.address()
-          resolve(
-            bound !== null && typeof bound === 'object'
-              ? { kind: 'tcp', host: bound.address, port: bound.port }
-              : address,
-          )
-        },
-      )
+    const [first = address] = await Promise.all(
+      this.#fronts.map((front, index) =>
+        listening(
+          front,
+          handed ?? (address.kind === 'unix' ? address : { host: address.host, port: address.port + index }),
+        ),
+      ),
+    )
+    return first
+  }
+
+  /** Ports listened on. */
+  get ports(): readonly number[] {
+    return this.#fronts.flatMap((front) => {
+      const bound = front.address()
+      return bound !== null && typeof bound === 'object' ? [bound.port] : []
     })
   }
 
@@ -179,7 +180,7 @@ export class Listener {
   /** Takes no new connection; lets exchanges under way end for so long, then cuts them. */
   async close(graceMilliseconds: number): Promise<void> {
     this.#ending.begin()
-    const closed = new Promise<void>((resolve) => this.#front.close(() => resolve()))
+    const closed = Promise.all(this.#fronts.map((front) => new Promise((resolve) => front.close(resolve))))
     this.#http.close()
     this.#http.closeIdleConnections()
     for (const socket of this.#opening) socket.destroy()
@@ -192,6 +193,15 @@ export class Listener {
   #cut(): void {
     this.#ending.cut()
     for (const socket of this.#crowd) socket.destroy()
+  }
+
+  #admitted(socket: Socket): void {
+    // Before a handshake too, so that whoever never ends one does not hold up our end.
+    const member = this.#crowd.enter(socket)
+    socket.on('error', () => socket.destroy())
+    if (member === undefined) socket.destroy()
+    else if (this.#shown === undefined) this.#accept(socket, member)
+    else void this.#greet(socket, member)
   }
 
   /** A handshake costs more than a request, and nobody is known yet; so it waits for the turn of where it comes from. */
@@ -484,4 +494,23 @@ function refusalOfParser(error: NodeJS.ErrnoException & { bytesParsed?: number }
     return new Refusal('request_timeout', { detail: 'the head was not complete in time' })
   if (code.startsWith('HPE_')) return new Refusal('bad_request', { detail: `${code}: ${error.message}`, cause: error })
   return undefined
+}
+
+/** @returns the address listened on */
+function listening(
+  front: FrontServer,
+  where: FrontServer | { readonly host: string; readonly port: number } | Extract<ListenAddress, { kind: 'unix' }>,
+): Promise<ListenAddress> {
+  return new Promise((resolve, reject) => {
+    front.once('error', reject)
+    front.listen('path' in where ? { path: where.path } : where, () => {
+      front.off('error', reject)
+      const bound = front.address()
+      resolve(
+        bound !== null && typeof bound === 'object'
+          ? { kind: 'tcp', host: bound.address, port: bound.port }
+          : { kind: 'unix', path: bound ?? '' },
+      )
+    })
+  })
 }

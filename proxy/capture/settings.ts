@@ -39,7 +39,7 @@ const listenerSchema = z
     accept: z
       .enum(['http-proxy', 'https-proxy', 'redirected'])
       .describe(
-        '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3, where a client certificate is asked for. `redirected`: connections of other users that the rules of `postern capture install` turn round to here; the name that TLS or HTTP gives is what counts. Listen on 127.0.0.1 and on ::1.',
+        '`http-proxy`: absolute-form and CONNECT, on this machine only. `https-proxy`: the same inside TLS 1.3, where a client certificate is asked for. `redirected`: connections of other users that the rules of `postern capture install` turn round to here; the name that TLS or HTTP gives is what counts. Listen on 127.0.0.1 and on ::1; the port is the first of eight.',
       ),
     callers: z
       .array(z.enum(['x509-svid', 'jwt-svid', 'kubernetes-token', 'kernel', 'run-token', 'namespace']))

@@ -49,6 +49,21 @@ def tcp():
     s.sendall(b"\0\0\0\0")
     return "answered " + repr(s.recv(100))
 
+def same_port():
+    # One source port for several destinations at once, as the kernel lets clients do.
+    family = socket.AF_INET6 if ":" in sys.argv[2] else socket.AF_INET
+    connections = []
+    for host in sys.argv[3:]:
+        s = socket.socket(family)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.settimeout(10)
+        s.bind((sys.argv[2], 45000))
+        s.connect((host, 80))
+        connections.append(s)
+    for s in connections:
+        s.sendall(b"GET /open/same HTTP/1.1\r\nHost: api.example\r\nConnection: close\r\n\r\n")
+    return " ".join(s.recv(100).split(b" ")[1].decode() for s in connections)
+
 def held():
     # A connection that was there before: waits for a file, and goes on.
     import os, time

@@ -228,6 +228,13 @@ describe.skipIf(reason !== undefined)('in the pod', () => {
         })
       })
 
+      it('is known by each of its connections, also where one source port has several destinations at once', async () => {
+        const four = [api, addresses.mail, evil, '192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4', '192.0.2.5']
+        expect(await pod.attempt('same_port', addresses.pod, ...four)).toBe(four.map(() => '200').join(' '))
+        const six = [api6, evil6, '2001:db8::1', '2001:db8::2']
+        expect(await pod.attempt('same_port', addresses.pod6, ...six)).toBe(six.map(() => '200').join(' '))
+      })
+
       it('asks the proxy for names, and the proxy the pod’s resolver', async () => {
         expect(await pod.attempt('dns', evil, 'www.wild.example', 1)).toBe('code 0, 1 answers')
         expect(await pod.attempt('dnstcp', evil6, 'api.example', 28)).toBe('code 0, 1 answers')

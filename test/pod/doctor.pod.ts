@@ -49,9 +49,7 @@ const secrets = {
   key: '-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg\n-----END PRIVATE KEY-----\n',
 }
 
-// Once more where it fails: a port that the agent has in use to another place too is shown to the proxy as another port, so
-// that it cannot tell whose connection it is and refuses it. With hundreds of connections a minute that happens.
-describe.skipIf(reason !== undefined)('postern doctor', { retry: 1 }, () => {
+describe.skipIf(reason !== undefined)('postern doctor', () => {
   let pod: SimulatedPod
   const authority = makeAuthority()
   const home = () => join(pod.path, 'home')

@@ -19,7 +19,13 @@ route add default dev lo
 `
 
 /** For `nft -f`. */
-export const ruleset = nftTable({ uid: undefined, port: ports.redirected, dnsPort: ports.dns, inbound: false })
+export const ruleset = nftTable({
+  uid: undefined,
+  port: ports.redirected,
+  ports: 1,
+  dnsPort: ports.dns,
+  inbound: false,
+})
 
 const own: ReadonlySet<number> = new Set(Object.values(ports))
 

@@ -6,7 +6,7 @@ import { counters, nftRuleset, nftTable } from '../../../deploy/redirect/nft-rul
 import type { Plan } from '../../../deploy/redirect/plan.ts'
 import type { Programs } from '../../../deploy/redirect/programs.ts'
 
-const plan: Plan = { uid: 1337, port: 15_001, dnsPort: 15_053, inbound: true }
+const plan: Plan = { uid: 1337, port: 15_001, ports: 8, dnsPort: 15_053, inbound: true }
 
 describe('the ruleset', () => {
   it('takes the place of the one before in the same transaction', () => {
@@ -31,8 +31,8 @@ describe('the ruleset', () => {
   it('exempts nobody in a namespace where the proxy is not', () => {
     const table = nftTable({ ...plan, uid: undefined })
     expect(table).not.toMatch(/skuid|ct mark/)
-    expect(table).toContain('comment "postern uid=none port=15001 dns=15053 inbound=yes"')
-    expect(table).toContain('meta l4proto tcp counter name captured redirect to :15001')
+    expect(table).toContain('comment "postern uid=none port=15001-15008 dns=15053 inbound=yes"')
+    expect(table).toContain('meta l4proto tcp counter name captured redirect to :15001-15008')
     expect(table).toContain('policy drop;\n    icmpv6')
   })
 
