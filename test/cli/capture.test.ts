@@ -23,7 +23,7 @@ describe('postern capture', () => {
     [['install', '--uid', 'postern'], 'Not a whole number up to'],
     [['install', '--uid', '0'], 'user 0 cannot be the exempted one'],
     [['install', '--uid', '1337', '--port', '53'], 'port 53 is what is redirected'],
-    [['install', '--uid', '1337', '--port', '15053'], 'redirected to different ports'],
+    [['install', '--uid', '1337', '--port', '15053'], 'so DNS needs another one'],
     [['install', '--uid', '1337', '--program', 'pf'], 'Allowed choices are nft'],
     [['verify', '--as', '-1'], 'Not a whole number up to'],
     [['flush'], 'unknown command'],
