@@ -1,5 +1,6 @@
 // What Node's permission model leaves to this process: once all is open, what is not needed any more is given up for good.
 import type { Config } from '../proxy/config/schema.ts'
+import { native } from '../proxy/identify/kernel/native.ts'
 import { CommandError, exit } from './exit.ts'
 
 const options = {
@@ -31,6 +32,9 @@ export function expectRights(config: Config): void {
   const needs: Need[] = [{ right: 'ffi', whose: 'the proxy' }, ...needsOfStart(config), ...needsOfCredentials(config)]
   const missing = missingOf(needs).map(({ right, whose }) => `${whose} needs ${options[right]}`)
   if (missing.length > 0) throw new CommandError(exit.config, `started with too few rights: ${missing.join('; ')}.`)
+  const calls = native()
+  if (process.permission !== undefined && 'missing' in calls)
+    throw new CommandError(exit.config, `the permission model cannot be used here: ${calls.missing}.`)
 }
 
 /**
