@@ -46,6 +46,10 @@ export class ObservedProxy {
       env: { PATH, HOME: folder, TMPDIR: folder, TZ: 'UTC', ...environment },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     })
+    // When whoever watches it fails, it must not be left behind.
+    const end = () => child.kill('SIGKILL')
+    process.once('exit', end)
+    child.once('exit', () => process.off('exit', end))
     const proxy = new ObservedProxy(child)
     const until = performance.now() + startsWithin
     while (!proxy.#ports.has('metrics')) {
