@@ -17,6 +17,7 @@ import { commandsAgent } from './exec/agent.ts'
 import { type RunningCommand, runCommand, SignalRelay } from './exec/command.ts'
 import { commandEnvironment, defaultNoProxy, secretVariables } from './exec/environment.ts'
 import { exposedAbove } from './exec/exposed.ts'
+import { checkLocalhost, localhostOption } from './exec/isolate/localhost.ts'
 import { type Isolate, isolateOption, roomFor } from './exec/isolate/wanted.ts'
 import { adoptOrphans } from './exec/orphans.ts'
 import { execConfig, execListener, roomListeners } from './exec/settings.ts'
@@ -32,6 +33,8 @@ interface Options {
   readonly keepEnv?: readonly string[]
   readonly dropEnv?: true
   readonly isolate: Isolate
+  readonly localhost: readonly number[]
+  readonly quiet?: true
   readonly verbose?: true
 }
 
@@ -40,7 +43,8 @@ Examples:
   postern exec -- python agent.py
   postern exec -c team.yaml --as spiffe://acme.example/researcher -- npm start
   postern exec --keep-env GITHUB_TOKEN -- bash        a shell, to look around in
-  postern exec --isolate=require -- java -jar agent.jar        also what ignores the proxy variables
+  postern exec --isolate=require -- java -jar agent.jar        walled in, or not at all
+  postern exec --localhost 5432 -- python agent.py             walled in, but with the database of this machine
   postern exec --records /tmp/r.jsonl -- ./agent ; postern logs /tmp/r.jsonl
 
 The command's own exit code is passed on; 128 + n when signal n ended it; 126 and 127 when it could not be run.
@@ -71,6 +75,8 @@ export function execCommand(): Command {
       )
       .option('--drop-env', 'leave out every other variable that looks like a credential')
       .addOption(isolateOption())
+      .addOption(localhostOption())
+      .option('-q, --quiet', 'do not say whether the command is walled in')
       .option('--verbose', 'tell what is set up, on standard error')
       .addHelpText('after', examples)
       .exitOverride(usageExit)
@@ -102,16 +108,17 @@ async function run(file: string, argv: readonly string[], options: Options): Pro
   const orphanage = adoptOrphans()
   const reaper = orphanage && process.pid
   // It takes as long as all the rest, on another core. What is wrong with the configuration is said first.
-  const opening = roomFor(options.isolate, environment.PATH ?? '', reaper)
+  const opening = roomFor(options, environment.PATH ?? '', reaper)
   opening.catch(() => {})
   const config = await loadConfig(configPath(options.config, environment), environment)
   const agent = commandsAgent(options.as, config)
+  checkLocalhost(options.localhost, config)
   const secrets = secretVariables(config)
   blankVariables(secrets)
 
   const signals = new SignalRelay()
   const { room, sentence } = await opening
-  if (sentence !== undefined) say(sentence)
+  if (sentence !== undefined && options.quiet !== true) say(sentence)
   // A room is not let into the processes outside, whoever's they are.
   if (room === undefined) warnOfGaps(secrets, gap)
   const facts = room?.facts ?? kernelFacts(reaper)

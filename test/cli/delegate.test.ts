@@ -10,6 +10,7 @@ import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
 import type { AuditRecord } from '../../proxy/record/line.ts'
 import { type Postern, type Workplace, workplace } from '../support/postern.ts'
 import { httpUpstream } from '../support/upstream.ts'
+import { whyNot } from './exec/isolated.ts'
 
 const program = fileURLToPath(new URL('../../cli/postern.js', import.meta.url))
 /** Root may look everywhere, so as root everything here runs as somebody else. */
@@ -51,13 +52,13 @@ afterEach(() => place[Symbol.asyncDispose]())
 
 const api = (path: string) => `http://api.example:${upstream.port}${path}`
 
-/** A script below `postern exec`, in which `postern` and `get` are commands. */
-function script(lines: string, environment: Record<string, string> = {}): Postern {
+/** A script below `postern exec`, in which `postern` and `get` are commands. @param wall the option that says whether it is walled in */
+function script(lines: string, wall = '--isolate=off'): Postern {
   const prelude = `postern() { "${process.execPath}" "${program}" "$@"; }
 postern_=("${process.execPath}" "${program}")
 get() { curl -s --max-time 20 "$@"; }
 `
-  return place.start(['exec', '--', 'bash', '-c', prelude + lines], environment)
+  return place.start(['exec', '--quiet', wall, '--', 'bash', '-c', prelude + lines])
 }
 
 async function finished(run: Postern): Promise<{ code: number | string; out: string; errors: string }> {
@@ -108,14 +109,19 @@ describe('what is asked wrongly', () => {
 })
 
 describe.skipIf(limit !== undefined)(`below exec${limit === undefined ? '' : ` (skipped: ${limit})`}`, () => {
-  it('the command acts as the child, with its scopes and no more', async () => {
+  const walls = [['--isolate=off'], ['--isolate=auto']]
+
+  it.each(walls)('%s: the command acts as the child, with its scopes and no more', async (wall) => {
     const run = await finished(
-      script(`
+      script(
+        `
 get ${api('/contacts/0')} | tr -d ' ' | grep -o '"reason":"[a-z_]*"'
 postern delegate --scope crm.contacts.read --to ${researcher} -- curl -s ${api('/contacts/1')}
 postern delegate --scope crm.contacts.list --to ${researcher} -- curl -s ${api('/contacts/2')} | grep -o '"reason":"[a-z_]*"'
 postern delegate --scope crm.contacts.read --to ${researcher} --constraint path:prefix=/contacts/acme -- \\
-  curl -s ${api('/contacts/3')} | grep -o '"reason":"[a-z_]*"'`),
+  curl -s ${api('/contacts/3')} | grep -o '"reason":"[a-z_]*"'`,
+        wall,
+      ),
     )
     expect(run.errors).toBe('')
     expect(run.out.split('\n')).toEqual([
@@ -126,8 +132,9 @@ postern delegate --scope crm.contacts.read --to ${researcher} --constraint path:
       '',
     ])
     const [record] = requestsTo('/contacts/1')
+    const namespace = wall === '--isolate=auto' && whyNot() === undefined ? ['namespace'] : []
     expect(record).toMatchObject({
-      caller: { spiffe_id: researcher, attested: planner, proofs: ['kernel', 'delegation'] },
+      caller: { spiffe_id: researcher, attested: planner, proofs: [...namespace, 'kernel', 'delegation'] },
       chain: [
         { id: planner, scopes: ['crm.*'] },
         { id: researcher, scopes: ['crm.contacts.read'] },
@@ -139,10 +146,13 @@ postern delegate --scope crm.contacts.read --to ${researcher} --constraint path:
     expect(lacking?.refusal?.detail).toContain(`hop 2 (${researcher}) lacks crm.contacts.read`)
   })
 
-  it('three hops: a delegate inside a delegate inside a delegate', async () => {
+  it.each(walls)('%s: three hops, a delegate inside a delegate inside a delegate', async (wall) => {
     const run = await finished(
-      script(`postern delegate --scope 'crm.*' --to ${researcher} --max-depth 3 -- \\
-  "\${postern_[@]}" delegate --scope crm.contacts.read --to ${researcher}/reader -- curl -s ${api('/contacts/1')}`),
+      script(
+        `postern delegate --scope 'crm.*' --to ${researcher} --max-depth 3 -- \\
+  "\${postern_[@]}" delegate --scope crm.contacts.read --to ${researcher}/reader -- curl -s ${api('/contacts/1')}`,
+        wall,
+      ),
     )
     expect([run.errors, run.out]).toEqual(['', 'GET /contacts/1\n'])
     const [record] = requestsTo('/contacts/1')

@@ -41,7 +41,7 @@ afterEach(() => place[Symbol.asyncDispose]())
 /** Runs a line of the page, with the API on this machine. */
 async function typed(line: string): Promise<{ code: number | string; out: string; errors: string }> {
   const here = line.replaceAll('https://api.crm.example', `http://api.crm.example:${upstream.port}`)
-  const run = place.start(['exec', '--', 'bash', '-c', `PATH=".:$PATH"; ${here}`])
+  const run = place.start(['exec', '--quiet', '--', 'bash', '-c', `PATH=".:$PATH"; ${here}`])
   run.child.stdin.end()
   return { code: await run.ended, out: run.out, errors: run.errors }
 }

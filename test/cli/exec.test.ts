@@ -23,11 +23,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi 
 import { kernelFacts } from '../../proxy/identify/kernel/facts.ts'
 import { nativeCalls } from '../../proxy/identify/kernel/native.ts'
 import { makeAuthority, makeServerCertificate } from '../support/pki.ts'
+import { whyNot } from './exec/isolated.ts'
 
 const canary = 'canary-5d1c2f7e9b'
 /** Root may look everywhere, so as root everything here runs as somebody else. */
 const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {}
 const postern = ['--disable-warning=ExperimentalWarning', fileURLToPath(new URL('./exec/postern.ts', import.meta.url))]
+const walled = whyNot() === undefined
 const kernel = kernelFacts().limit === undefined
 
 /** What the API was sent. */
@@ -128,6 +130,10 @@ const records = () =>
 
 const url = () => `https://api.example.test:${port}/v1/contacts`
 
+const off = '--isolate=off'
+/** Where no namespace can be had, the second is the first. */
+const both = [[off], ['--isolate=auto']]
+
 /** A program that fetches, and says status and body in a line. */
 const fetching = `fetch(process.argv[1]).then(async (a) => console.log(a.status, await a.text()), (e) => console.log('failed', e.cause?.message ?? e))`
 const node = (program: string, ...argv: string[]) => ['--', process.execPath, '-e', program, ...argv]
@@ -160,13 +166,13 @@ describe('before anything is started', () => {
 })
 
 describe('the command', () => {
-  test('reaches the API with a credential that it never sees', async () => {
+  test.each(both)('%s: reaches the API with a credential that it never sees', async (wall) => {
     const look = `
       const fs = require('node:fs')
       const read = (path) => { try { return fs.readFileSync(path, 'latin1') } catch (error) { return error.code } }
       const parent = ['environ', 'maps', 'auxv'].map((file) => read('/proc/' + process.ppid + '/' + file))
       console.log(JSON.stringify({ env: process.env, own: read('/proc/self/environ'), parent }))`
-    const run = start(node(`${look};${fetching}`, url()))
+    const run = start([wall, ...node(`${look};${fetching}`, url())])
     const seen = await run.line()
     expect(await run.line()).toBe('200 contacts')
     expect(await codeOf(run)).toBe(0)
@@ -177,12 +183,13 @@ describe('the command', () => {
     expect(records()).not.toContain(canary)
   })
 
-  test('holds a stand-in in the variable that held the key, and the API gets the key', async () => {
+  test.each(both)('%s: holds a stand-in in the variable that held the key, and the API gets the key', async (wall) => {
     const program = `
       console.log(process.env.MODEL_KEY)
       const headers = { authorization: 'Bearer ' + process.env.MODEL_KEY }
       fetch(process.argv[1], { headers }).then(async (a) => console.log(a.status, await a.text()))`
-    const run = start(node(program, `https://model.example.test:${port}/v1`), { MODEL_KEY: 'canary-model' })
+    const argv = ['--quiet', wall, ...node(program, `https://model.example.test:${port}/v1`)]
+    const run = start(argv, { MODEL_KEY: 'canary-model' })
     expect(await run.line()).not.toContain('canary')
     expect(await run.line()).toBe('200 contacts')
     expect(await codeOf(run)).toBe(0)
@@ -190,8 +197,8 @@ describe('the command', () => {
     expect(await run.errors).toBe('')
   })
 
-  test('is in the record, with what proves it', async () => {
-    const run = start(node(fetching, url()))
+  test('is in the record, with what proves it without a wall', async () => {
+    const run = start([off, ...node(fetching, url())])
     await run.line()
     await codeOf(run)
     expect(records()).toContain('spiffe://acme.example/agent')
@@ -199,7 +206,7 @@ describe('the command', () => {
   })
 
   test.skipIf(!kernel)('is told from a neighbour that has stolen its token', async () => {
-    const run = start(node(`console.log(process.env.HTTPS_PROXY); process.stdin.resume()`))
+    const run = start([off, ...node(`console.log(process.env.HTTPS_PROXY); process.stdin.resume()`)])
     const proxy = await run.line()
     const stealing = `
       const { hostname: host, port, username, password } = new URL(process.argv[1])
@@ -216,9 +223,9 @@ describe('the command', () => {
     expect(records()).toContain('the process that holds the caller’s socket does not descend from the command')
   })
 
-  test.skipIf(nativeCalls() === undefined)('may have a daemon do it', async () => {
+  test.skipIf(nativeCalls() === undefined).each(both)('%s: may have a daemon do it', async (wall) => {
     const script = `(setsid "$0" -e "$1" "$2" &) ; read line`
-    const run = start(['--', 'sh', '-c', script, process.execPath, fetching, url()])
+    const run = start([wall, '--', 'sh', '-c', script, process.execPath, fetching, url()])
     expect(await run.line()).toBe('200 contacts')
     run.child.stdin?.write('\n')
     expect(await codeOf(run)).toBe(0)
@@ -240,7 +247,8 @@ describe('the command', () => {
 
 describe('afterwards', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)('nothing is left behind, also when %s ended it', async (signal) => {
-    const run = start(node(`console.log(process.env.HTTPS_PROXY, process.env.SSL_CERT_FILE); process.stdin.resume()`))
+    const program = `console.log(process.env.HTTPS_PROXY, process.env.SSL_CERT_FILE); process.stdin.resume()`
+    const run = start([off, ...node(program)])
     const [proxy = '', trusted = ''] = (await run.line()).split(' ')
     expect(readFileSync(trusted, 'utf8')).toContain('BEGIN CERTIFICATE')
     run.child.kill(signal)
@@ -254,7 +262,7 @@ describe('afterwards', () => {
 
 describe('what is said on standard error', () => {
   test('names variables that look like credentials, once and without their values', async () => {
-    const run = start(['--keep-env', 'GH_TOKEN', '--', 'true'], {
+    const run = start(['--quiet', '--keep-env', 'GH_TOKEN', '--', 'true'], {
       AWS_SECRET_ACCESS_KEY: 'value-a',
       GH_TOKEN: 'value-b',
     })
@@ -264,17 +272,31 @@ describe('what is said on standard error', () => {
     )
   })
 
-  test.skipIf(nativeCalls() === undefined)('names a process above that still shows a secret', async () => {
-    const argv = [process.execPath, ...postern, 'exec', '--', 'true']
-    const shell = spawn('sh', ['-c', '"$0" "$@"; exit $?', ...argv], {
-      ...user,
-      cwd: folder,
-      stdio: ['ignore', 'inherit', 'pipe'],
-      env: { PATH: process.env.PATH, HOME: folder, TMPDIR: join(folder, 'tmp'), API_CANARY: canary },
-    })
-    expect(await text(shell.stderr)).toBe(
-      `postern: the command can read API_CANARY in the environment of process ${shell.pid} (sh), which started it.\n`,
+  test.skipIf(nativeCalls() === undefined)(
+    'without a wall, names a process above that still shows a secret',
+    async () => {
+      const argv = [process.execPath, ...postern, 'exec', off, '--', 'true']
+      const shell = spawn('sh', ['-c', '"$0" "$@"; exit $?', ...argv], {
+        ...user,
+        cwd: folder,
+        stdio: ['ignore', 'inherit', 'pipe'],
+        env: { PATH: process.env.PATH, HOME: folder, TMPDIR: join(folder, 'tmp'), API_CANARY: canary },
+      })
+      expect(await text(shell.stderr)).toBe(
+        `postern: the command can read API_CANARY in the environment of process ${shell.pid} (sh), which started it.\n`,
+      )
+    },
+  )
+
+  test('is in one line whether it is walled in, and why not, unless nobody wants to know', async () => {
+    const runs = [[], ['--quiet'], [off]].map((options) => start([...options, '--', 'true']))
+    const [told = '', ...untold] = await Promise.all(runs.map(({ errors }) => errors))
+    expect(told).toMatch(
+      walled
+        ? /^postern: walled in: all that the command sends comes to the proxy; localhost is its own \(.*\)\.\n$/
+        : /^postern: not walled in: .*; what ignores the proxy variables reaches the network, without credentials\.\n$/,
     )
+    expect(untold).toEqual(['', ''])
   })
 
   test('tells with --verbose what was set up', async () => {

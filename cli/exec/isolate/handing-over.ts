@@ -5,6 +5,8 @@ export type Purpose = 'proxy' | 'redirected4' | 'redirected6' | 'datagrams4' | '
 
 export type Word =
   | { readonly socket: Purpose }
+  /** A port that is to lead to that of the machine. */
+  | { readonly localhost: number }
   /** All of them are handed over; `diagnosis` is a descriptor of the sender, whose pid this is, to be taken from it. */
   | { readonly ready: true; readonly pid: number; readonly diagnosis: number | undefined }
   | { readonly problem: string }

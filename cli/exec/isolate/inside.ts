@@ -33,7 +33,7 @@ function tell(word: Word, socket?: Server | DatagramSocket): Promise<void> {
   })
 }
 
-async function open([ip = 'ip', nft = 'nft']: readonly string[]): Promise<void> {
+async function open([ip = 'ip', nft = 'nft', ...localhost]: readonly string[]): Promise<void> {
   const v6 = existsSync('/proc/sys/net/ipv6')
   run(ip, ['-batch', '-'], loopbackV4)
   if (v6) run(ip, ['-6', '-batch', '-'], loopbackV6)
@@ -52,6 +52,9 @@ async function open([ip = 'ip', nft = 'nft']: readonly string[]): Promise<void> 
     )
   }
   for (const [purpose, socket] of sockets) await tell({ socket: purpose }, await socket)
+  for (const port of localhost.map(Number))
+    for (const host of v6 ? ['127.0.0.1', '::1'] : ['127.0.0.1'])
+      await tell({ localhost: port }, await streams(host, port))
   await tell({ ready: true, pid: process.pid, diagnosis: nativeCalls()?.openDiagnosis() })
 }
 

@@ -9,6 +9,7 @@ import { native, nativeCalls } from '../../../proxy/identify/kernel/native.ts'
 import type { Room } from '../../wire/room.ts'
 import { execListener, redirectedListener, redirectedListenerV6 } from '../settings.ts'
 import type { Purpose, Word } from './handing-over.ts'
+import { forwardToMachine } from './localhost.ts'
 import { neededPrograms } from './programs.ts'
 import { isOwn } from './wall.ts'
 
@@ -49,16 +50,28 @@ function whyNot(): string | undefined {
 /**
  * @param path the variable PATH
  * @param reaper pid of the process that inherits the command's orphans
+ * @param localhost ports of its loopback that lead to those of the machine's
  * @throws Error that says why there can be none here
  */
-export async function openRoom(path: string, reaper: number | undefined): Promise<CommandsRoom> {
+export async function openRoom(
+  path: string,
+  reaper: number | undefined,
+  localhost: readonly number[],
+): Promise<CommandsRoom> {
   const reason = whyNot()
   if (reason !== undefined) throw new Error(reason)
   const programs = neededPrograms(packages, path)
   const { unshare, nsenter, setpriv, ip, nft } = programs
   // When all is handed over, what keeps the namespaces until we close our end, or die, has no capability either.
   const script = `"$@" || exit; exec ${setpriv} --ambient-caps=-all --inh-caps=-all cat 3<&-`
-  const node = [process.execPath, '--disable-warning=ExperimentalWarning', insideProgram(), ip, nft]
+  const node = [
+    process.execPath,
+    '--disable-warning=ExperimentalWarning',
+    insideProgram(),
+    ip,
+    nft,
+    ...localhost.map(String),
+  ]
   const spaces = ['--user', '--map-current-user', '--keep-caps', '--net']
   const holder = spawn(unshare, [...spaces, '--', '/bin/sh', '-c', script, 'sh', ...node], {
     // Secrets are none of its business.
@@ -67,7 +80,7 @@ export async function openRoom(path: string, reaper: number | undefined): Promis
     // Signals of the terminal are for the command.
     detached: true,
   })
-  const { sockets, diagnosis } = await handedOver(holder)
+  const { sockets, localhost: forwarding, diagnosis } = await handedOver(holder)
   holder.unref()
   const { pid } = holder
   return {
@@ -80,6 +93,7 @@ export async function openRoom(path: string, reaper: number | undefined): Promis
     ],
     close() {
       holder.stdin?.destroy()
+      for (const server of forwarding) server.close()
       if (diagnosis !== undefined) closeSync(diagnosis)
     },
   }
@@ -87,12 +101,14 @@ export async function openRoom(path: string, reaper: number | undefined): Promis
 
 interface HandedOver {
   readonly sockets: ReadonlyMap<Purpose, Server | DatagramSocket>
+  readonly localhost: readonly Server[]
   readonly diagnosis: number | undefined
 }
 
 /** @throws Error with what went wrong in there, in the words of whatever failed */
 function handedOver(holder: ChildProcess): Promise<HandedOver> {
   const sockets = new Map<Purpose, Server | DatagramSocket>()
+  const localhost: Server[] = []
   let said = ''
   holder.stderr?.on('data', (text) => {
     said += text
@@ -101,7 +117,7 @@ function handedOver(holder: ChildProcess): Promise<HandedOver> {
     const fail = (why: string) => {
       clearTimeout(timer)
       holder.kill('SIGKILL')
-      for (const socket of sockets.values()) socket.close()
+      for (const socket of [...sockets.values(), ...localhost]) socket.close()
       reject(new Error(why))
     }
     const timer = setTimeout(() => fail('the namespace was not ready in time'), patience)
@@ -110,13 +126,17 @@ function handedOver(holder: ChildProcess): Promise<HandedOver> {
     holder.on('message', (word: Word, socket: unknown) => {
       if ('problem' in word) return fail(word.problem)
       if ('socket' in word) return void sockets.set(word.socket, socket as Server | DatagramSocket)
+      if ('localhost' in word) {
+        localhost.push(socket as Server)
+        return forwardToMachine(socket as Server, word.localhost)
+      }
       const { diagnosis: theirs } = word
       const diagnosis = theirs === undefined ? undefined : nativeCalls()?.takeDescriptor(word.pid, theirs)
       holder.send({ taken: true }, () => holder.disconnect())
       clearTimeout(timer)
       holder.removeAllListeners('close')
       holder.stderr?.destroy()
-      resolve({ sockets, diagnosis })
+      resolve({ sockets, localhost, diagnosis })
     })
   })
 }

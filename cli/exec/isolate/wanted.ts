@@ -8,29 +8,41 @@ const choices = ['auto', 'require', 'off'] as const
 export type Isolate = (typeof choices)[number]
 
 export const isolateOption = (): Option =>
-  new Option('--isolate <how>', 'keep the command in a network namespace that ends at the proxy (Linux, not as root)')
+  new Option('--isolate <how>', 'wall the command in: its network ends at the proxy (Linux, not as root)')
     .choices(choices)
-    .default('off')
+    .default('auto')
+
+interface Wanted {
+  readonly isolate: Isolate
+  /** Ports of the machine's loopback that the command reaches in any case. */
+  readonly localhost: readonly number[]
+}
 
 /**
  * @param path the variable PATH
  * @param reaper pid of the process that inherits the command's orphans
- * @returns no room: the command is led by its environment alone; and what is to be said of it
+ * @returns no room: the command is led by its environment alone; and, where nobody asked for one or the other, which it is
  * @throws CommandError where it is required and cannot be had
  */
 export async function roomFor(
-  isolate: Isolate,
+  { isolate, localhost }: Wanted,
   path: string,
   reaper: number | undefined,
 ): Promise<{ readonly room?: CommandsRoom; readonly sentence?: string }> {
   if (isolate === 'off') return {}
   try {
-    const room = await openRoom(path, reaper)
-    if (isolate === 'require') return { room }
-    return { room, sentence: 'isolated: whatever the command sends comes to the proxy, or nowhere.' }
+    const room = await openRoom(path, reaper, localhost)
+    return isolate === 'require' ? { room } : { room, sentence: wallIn(localhost) }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     if (isolate === 'require') throw new CommandError(exit.unavailable, `isolation_unavailable: ${why}.`)
-    return { sentence: `not isolated, so that programs that ignore the proxy variables are not captured: ${why}.` }
+    return {
+      sentence: `not walled in: ${why}; what ignores the proxy variables reaches the network, without credentials.`,
+    }
   }
+}
+
+function wallIn(localhost: readonly number[]): string {
+  const ports = localhost.length === 0 ? '' : `, but for port ${localhost.join(', ')}`
+  return `walled in: all that the command sends comes to the proxy; localhost is its own${ports} (--localhost PORT, --isolate=off).`
 }
