@@ -19,7 +19,7 @@ export class Actor {
    */
   constructor(postern: Postern, stolenKey: string, onRemark: (line: string) => void) {
     const node = [process.execPath, '--disable-warning=ExperimentalWarning', program, stolenKey]
-    this.#child = postern.start(['exec', '-c', configurationFile, '--', ...node])
+    this.#child = postern.start(['exec', '--quiet', '-c', configurationFile, '--', ...node])
     // When it is gone, `ask` says so.
     this.#child.stdin.on('error', () => {})
     createInterface({ input: this.#child.stderr }).on('line', onRemark)

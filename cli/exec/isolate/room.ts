@@ -43,7 +43,7 @@ function whyNot(): string | undefined {
   const found = native()
   if ('missing' in found) return `redirected connections need a call into the kernel: ${found.missing}`
   // Without any capability root still owns files by which the kernel can be told to run programs, such as core_pattern.
-  if (process.getuid?.() === 0) return 'root owns what this machine is run by, and a namespace does not change that'
+  if (process.getuid?.() === 0) return 'root gets out by what it owns; start it as another user'
   return undefined
 }
 
