@@ -57,9 +57,10 @@ describe('fetch of Node through postern exec', () => {
   )
 
   test.skipIf(machines === undefined || left === undefined)(
-    'of a Node that does not read the proxy variables fails, and nothing reaches the API without a credential',
+    'of a Node that does not read the proxy variables fails without a wall, and nothing reaches the API without a credential',
     async () => {
-      const { code } = await world.run([machines?.path ?? '', 'program.mjs', world.api, world.plain])
+      const argv = ['--isolate=off', '--', machines?.path ?? '', 'program.mjs', world.api, world.plain]
+      const { code } = await world.run(argv)
       expect(code).not.toBe(0)
       expect(world.seen()).toEqual([])
     },

@@ -26,7 +26,7 @@ export interface World extends AsyncDisposable {
   readonly path: string
   /** What reached the APIs, since asked last. */
   seen(): readonly Seen[]
-  /** Runs a program through `postern exec`, to its end. */
+  /** Runs a program through `postern exec`, to its end; options of `exec` and `--` may stand before it. */
   run(argv: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Executed>
   start(argv: readonly string[], environment?: Readonly<Record<string, string>>): Postern
   records(): Promise<readonly AuditRecord[]>
@@ -65,7 +65,7 @@ rules:
 `,
   })
   const start: World['start'] = (argv, environment = {}) =>
-    place.start(['exec', '-c', 'postern.yaml', '--', ...argv], { API_KEY: canary, ...environment })
+    place.start(['exec', '-c', 'postern.yaml', ...argv], { API_KEY: canary, ...environment })
   return {
     api: `https://api.example:${api.port}`,
     plain: `http://localhost:${plain.port}`,

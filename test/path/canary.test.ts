@@ -275,7 +275,8 @@ describe('secrets of every source, in every place', () => {
     expect(canariesIn(await text(answer), canaries)).toEqual([])
     if (existsSync(`/proc/${run.child.pid}`)) {
       expect(canariesIn(readFileSync(`/proc/${run.child.pid}/cmdline`, 'latin1'), canaries)).toEqual([])
-      if (left === '')
+      // To its own user it is closed.
+      if (left === '' && process.getuid?.() === 0)
         expect(canariesIn(readFileSync(`/proc/${run.child.pid}/environ`, 'latin1'), canaries)).toEqual([])
     }
     await vi.waitFor(async () =>
