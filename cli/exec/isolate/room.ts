@@ -8,6 +8,7 @@ import { kernelFacts } from '../../../proxy/identify/kernel/facts.ts'
 import { native, nativeCalls } from '../../../proxy/identify/kernel/native.ts'
 import type { Room } from '../../wire/room.ts'
 import { execListener, redirectedListener, redirectedListenerV6 } from '../settings.ts'
+import { forbiddenBy } from './forbidden.ts'
 import type { Purpose, Word } from './handing-over.ts'
 import { forwardToMachine } from './localhost.ts'
 import { neededPrograms } from './programs.ts'
@@ -118,7 +119,8 @@ function handedOver(holder: ChildProcess): Promise<HandedOver> {
       clearTimeout(timer)
       holder.kill('SIGKILL')
       for (const socket of [...sockets.values(), ...localhost]) socket.close()
-      reject(new Error(why))
+      const setting = forbiddenBy()
+      reject(new Error(setting === undefined ? why : `${why} (${setting})`))
     }
     const timer = setTimeout(() => fail('the namespace was not ready in time'), patience)
     holder.once('error', (error) => fail(error.message))

@@ -32,7 +32,9 @@ export async function roomFor(
   if (isolate === 'off') return {}
   try {
     const room = await openRoom(path, reaper, localhost)
-    return isolate === 'require' ? { room } : { room, sentence: wallIn(localhost) }
+    // What was given is told also where the rest goes without saying.
+    const known = isolate === 'require' && localhost.length === 0
+    return known ? { room } : { room, sentence: wallIn(localhost) }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error)
     if (isolate === 'require') throw new CommandError(exit.unavailable, `isolation_unavailable: ${why}.`)
