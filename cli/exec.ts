@@ -45,6 +45,7 @@ Examples:
   postern exec --keep-env GITHUB_TOKEN -- bash        a shell, to look around in
   postern exec --isolate=require -- java -jar agent.jar        walled in, or not at all
   postern exec --localhost 5432 -- python agent.py             walled in, but with the database of this machine
+  postern exec --isolate=off -- npm run dev                    its own port is reached from outside
   postern exec --records /tmp/r.jsonl -- ./agent ; postern logs /tmp/r.jsonl
 
 The command's own exit code is passed on; 128 + n when signal n ended it; 126 and 127 when it could not be run.
