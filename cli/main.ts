@@ -2,12 +2,16 @@
 import { Command } from 'commander'
 import { usageExit } from './exit.ts'
 import { version } from './version.ts'
+import { holdYoungGeneration } from './young-generation.ts'
 
 /** In the order of the help. */
 const commands: Readonly<Record<string, { readonly summary: string; readonly load: () => Promise<Command> }>> = {
   run: {
     summary: 'run the proxy as a service',
-    load: async () => (await import('./run.ts')).runCommand(),
+    load: async () => {
+      holdYoungGeneration()
+      return (await import('./run.ts')).runCommand()
+    },
   },
   exec: {
     summary: 'run a command that reaches the network, and its credentials, through the proxy',

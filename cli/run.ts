@@ -9,6 +9,7 @@ import { exit, usageExit } from './exit.ts'
 import { expectNoMoreRights, expectRights, giveUpRights, rightsLeft } from './permissions.ts'
 import { blankVariables, protectProcess } from './protect.ts'
 import { type Gate, open } from './wire.ts'
+import { releaseYoungGeneration } from './young-generation.ts'
 
 interface Options {
   readonly config?: string
@@ -80,6 +81,7 @@ async function run({ config, logLevel, grace }: Options): Promise<number> {
       log.info({ listener: name, ...address }, 'listening')
     }
     giveUpRights(first, watch.current)
+    releaseYoungGeneration()
     log.info({ metricsPort: gate.metricsPort, permissions: rightsLeft() ?? 'off' }, 'ready')
     await untilTold(gate, watch, log, Number(grace) * 1_000)
     return exit.ok
