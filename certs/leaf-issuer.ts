@@ -84,8 +84,9 @@ export class LeafIssuer {
     const ip = ipBytes(host)
     if (ip === undefined && !dnsName.test(host)) throw new TypeError('a leaf is made for a canonical host name only')
     const { certificate, expiresAt } = this.#authority.issue({
-      // A common name ends at 64 characters (RFC 5280 appendix A); nothing reads it any more, people excepted.
-      subject: name([oids.commonName, host.length <= 64 ? host : 'Postern leaf']),
+      // A common name ends at 64 characters (RFC 5280 appendix A); nothing reads it any more, people excepted. An address
+      // there would be held against the constraints of names by OpenSSL.
+      subject: name([oids.commonName, ip === undefined && host.length <= 64 ? host : 'Postern leaf']),
       publicKey: this.#publicKey,
       extensions: [
         endEntityConstraints(),

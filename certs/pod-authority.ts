@@ -1,6 +1,7 @@
 // The pod's own certification authority, for the leaves that the agents see. It lives and dies with the process, unless
 // its key is kept for the next.
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
+import { hostConstraints } from './host-constraints.ts'
 import { certificatePem } from './pem.ts'
 import {
   authorityConstraints,
@@ -48,6 +49,8 @@ export interface PodAuthorityOptions {
   readonly lifetime?: number
   /** A P-256 key that was kept. Agents that trust an earlier certificate of it trust this authority too. */
   readonly key?: KeyObject
+  /** The only hosts that it can certify: exact names, `*.suffix`, IP addresses. Any unless told. */
+  readonly hosts?: readonly string[]
 }
 
 export class PodAuthority {
@@ -63,7 +66,7 @@ export class PodAuthority {
   readonly #signer: Signer
 
   /** Makes a fresh P-256 key, which never leaves this object, or takes the one that was kept, and signs itself. */
-  constructor({ now, lifetime = defaultLifetime, key = freshKey() }: PodAuthorityOptions) {
+  constructor({ now, lifetime = defaultLifetime, key = freshKey(), hosts }: PodAuthorityOptions) {
     const subjectPublicKey = createPublicKey(key).export({ type: 'spki', format: 'der' })
     this.#now = now
     this.#signer = ecdsaSigner(key)
@@ -83,6 +86,7 @@ export class PodAuthority {
         publicKey: subjectPublicKey,
         extensions: [
           authorityConstraints(0),
+          ...(hosts === undefined ? [] : [hostConstraints(hosts)]),
           keyUsage(usage.keyCertSign | usage.cRLSign),
           subjectKeyIdentifier(this.#keyIdentifier),
         ],

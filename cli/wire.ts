@@ -34,7 +34,7 @@ import { openFingerprints, openRecords } from './wire/records.ts'
 import type { Room } from './wire/room.ts'
 import { openStopsOf, stopFile } from './wire/stops.ts'
 import { hasOwn, LateSource } from './wire/trail.ts'
-import { leaveTrust, openAuthority } from './wire/trust.ts'
+import { expectConstrained, leaveTrust, openAuthority } from './wire/trust.ts'
 import { openUsers } from './wire/users.ts'
 import { Ways } from './wire/ways.ts'
 
@@ -148,7 +148,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   closing.push(() => records.seal())
   const trusted = identity && (await openFederation(identity.source, house))
 
-  const podAuthority = await openAuthority(config.trust?.key, house)
+  const podAuthority = await openAuthority(config, house)
   metrics.caExpiry.set(podAuthority.expiresAt / 1_000)
   if (config.trust !== undefined) await leaveTrust(config.trust.directory, podAuthority.certificatePem, environment)
   const cluster =
@@ -263,6 +263,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   readiness.ready('listeners')
 
   const reload = (next: Config) => {
+    expectConstrained(config, next)
     const trust = trusted?.prepare(federated(next.federation))
     ways.reload(next)
     inForce = next

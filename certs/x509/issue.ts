@@ -112,6 +112,16 @@ export function subjectAltName(critical: boolean, ...names: readonly Alternative
   return extension(oids.subjectAltName, critical, sequence(...names.map(generalName)))
 }
 
+/** Critical, as RFC 5280 §4.2.1.10 asks. An address has its mask behind it: 8 or 32 bytes. */
+export function nameConstraints(
+  permitted: readonly AlternativeName[],
+  excluded: readonly AlternativeName[],
+): Uint8Array {
+  const subtrees = (number: number, names: readonly AlternativeName[]) =>
+    names.length === 0 ? [] : [element(contextConstructed(number), ...names.map((each) => sequence(generalName(each))))]
+  return extension(oids.nameConstraints, true, sequence(...subtrees(0, permitted), ...subtrees(1, excluded)))
+}
+
 export function subjectKeyIdentifier(identifier: Uint8Array): Uint8Array {
   return extension(oids.subjectKeyIdentifier, false, octetString(identifier))
 }

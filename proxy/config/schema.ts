@@ -39,6 +39,12 @@ const trustSchema = z.strictObject({
     .describe(
       'Keeps the key of the authority in this file, so that agents that trust it go on after the proxy was started again. It must be on a file system in memory, in a folder of the proxy’s user alone. Without it, the key is nowhere but in the process, and a restart takes a restart of the agents.',
     ),
+  constrain: z
+    .boolean()
+    .default(false)
+    .describe(
+      'Whether the certificate of the authority says that it is for the hosts of the destinations alone, and what is below them. Clients then refuse it for any other. A reload that adds another host is refused: agents hold the certificate of the start.',
+    ),
 })
 
 const execSchema = z.strictObject({
