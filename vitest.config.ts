@@ -5,8 +5,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Each file gets a process of its own: tests open sockets, watch files and set signal handlers.
     pool: 'forks',
-    // Many tests wait for processes and sockets; one file at a time leaves a core idle on small machines.
-    maxWorkers: 2,
+    // Many tests wait for processes and sockets; fewer files at a time leave a core idle on small machines.
+    maxWorkers: 3,
     execArgv: ['--disable-warning=ExperimentalWarning'],
     testTimeout: 20_000,
     hookTimeout: 20_000,
