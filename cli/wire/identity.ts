@@ -49,8 +49,19 @@ function expiryOf(svids: SvidSource): number {
   }
 }
 
-/** Follows the source until the signal is aborted. */
-export function followIdentity(source: SvidSource, readiness: Readiness, signal: AbortSignal): void {
+/** An SVID expires without a word of its source. */
+const lookEvery = 5_000
+
+/**
+ * Follows the source until the signal is aborted.
+ * @param every milliseconds between two looks at what only time changes
+ */
+export function followIdentity(
+  source: SvidSource,
+  readiness: Readiness,
+  signal: AbortSignal,
+  every: number = lookEvery,
+): void {
   const look = (): void => {
     try {
       source.svid()
@@ -62,6 +73,8 @@ export function followIdentity(source: SvidSource, readiness: Readiness, signal:
   // Subscribed before the first look, so that nothing happens unseen in between.
   const updates = source.updates(signal)
   look()
+  const looking = setInterval(look, every).unref()
+  signal.addEventListener('abort', () => clearInterval(looking), { once: true })
   void (async () => {
     for await (const _ of updates) look()
   })()
