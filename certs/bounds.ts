@@ -39,6 +39,6 @@ export const certificateBounds = [
     does: 'shed',
     how: 'it is not taken; the bundle of before stays',
     metric: 'postern_federation_refreshes_total',
-    test: undefined,
+    test: ['test/cli/wire/federation.test.ts', '100 MB'],
   },
 ] as const

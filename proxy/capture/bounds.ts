@@ -71,7 +71,7 @@ export const captureBounds = [
     does: 'close',
     how: '`bad_request` (400)',
     metric: 'postern_requests_total',
-    test: undefined,
+    test: ['test/proxy/capture/client-hello.test.ts', 'a message of 64 KB and a byte'],
   },
   {
     limit: 'Time without a byte in the body of a request',

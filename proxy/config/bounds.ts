@@ -19,7 +19,7 @@ export const configurationBounds = [
     does: 'reject',
     how: 'the configuration is refused',
     metric: 'postern_config_reload_failure_total',
-    test: undefined,
+    test: ['test/proxy/config/load.test.ts', 'that aliases would blow up is refused before it is'],
   },
   {
     limit: 'Depth of nesting',
@@ -28,6 +28,6 @@ export const configurationBounds = [
     does: 'reject',
     how: 'the configuration is refused',
     metric: 'postern_config_reload_failure_total',
-    test: undefined,
+    test: ['test/proxy/config/load.test.ts', 'that is nested without end is refused'],
   },
 ] as const

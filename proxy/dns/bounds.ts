@@ -40,7 +40,7 @@ export const dnsBounds = [
     does: 'close',
     how: '',
     metric: 'postern_dns_queries_total',
-    test: undefined,
+    test: ['test/proxy/dns/stub.test.ts', 'closes a stream that is one too many, and answers on the others'],
   },
   {
     limit: 'Time without a whole query on a DNS stream',
@@ -58,7 +58,7 @@ export const dnsBounds = [
     does: 'reject',
     how: 'answered as no such name',
     metric: 'postern_dns_queries_total',
-    test: undefined,
+    test: ['test/proxy/dns/stub.test.ts', 'is what %s looks like'],
   },
   {
     limit: 'Labels there',
@@ -67,7 +67,7 @@ export const dnsBounds = [
     does: 'reject',
     how: 'answered as no such name',
     metric: 'postern_dns_queries_total',
-    test: undefined,
+    test: ['test/proxy/dns/stub.test.ts', 'a.b.c.d.e'],
   },
   {
     limit: 'New names below such suffixes in a minute',

@@ -9,6 +9,6 @@ export const identityBounds = [
     does: 'reject',
     how: '`user_token_invalid` (403)',
     metric: 'postern_requests_total',
-    test: undefined,
+    test: ['test/proxy/identify/user-token.test.ts', 'of 100 KB'],
   },
 ] as const

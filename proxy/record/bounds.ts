@@ -111,6 +111,6 @@ export const recordBounds = [
     does: 'reject',
     how: '(413)',
     metric: 'postern_stops_active',
-    test: undefined,
+    test: ['test/cli/kill.test.ts', 'A body has at most 16384 bytes.'],
   },
 ] as const

@@ -10,7 +10,7 @@ export const echoBounds = [
     does: 'reject',
     how: '`response_uninspectable` (502)',
     metric: 'postern_requests_total',
-    test: undefined,
+    test: ['test/proxy/redact/decode.test.ts', 'gzip, gzip, gzip, gzip'],
   },
   {
     limit: `Decoded body, when it is also more than ${ampleRatio} times its coded size`,

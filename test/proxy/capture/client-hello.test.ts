@@ -102,6 +102,7 @@ describe('the ClientHello', () => {
     ['a session id beyond 32 bytes', () => corrupted((message) => message.writeUInt8(33, 38))],
     ['an empty record', () => readClientHello(Buffer.from([22, 3, 1, 0, 0]))],
     ['a record beyond 16 KiB', () => readClientHello(Buffer.from([22, 3, 1, 0x40, 1]))],
+    ['a message of 64 KB and a byte', () => readClientHello(record(Buffer.from([1, 1, 0, 1])))],
     ['a message of 16 MB', () => readClientHello(record(Buffer.from([1, 0xff, 0xff, 0xff])))],
     [
       'another record in between',

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Answerer, type DnsResult, mostUnderWay } from '../../../proxy/dns/answer.ts'
 import { Pins, pinned } from '../../../proxy/dns/pins.ts'
-import { DnsStub } from '../../../proxy/dns/stub.ts'
+import { DnsStub, mostStreams } from '../../../proxy/dns/stub.ts'
 import { mostNewNames, NewNames } from '../../../proxy/dns/tunnels.ts'
 import { addressBytes } from '../../../proxy/identify/kernel/tcp-ends.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
@@ -167,6 +167,24 @@ describe('the stub', () => {
     const socket = connect(stub.port, '127.0.0.1')
     socket.resume().write(Buffer.of(0xff, 0xff))
     await once(socket, 'close')
+  })
+
+  it('closes a stream that is one too many, and answers on the others', async () => {
+    const streams = Array.from({ length: mostStreams }, () => connect(stub.port, '127.0.0.1'))
+    try {
+      await Promise.all(streams.map((each) => once(each, 'connect')))
+      // Those are accepted in the order in which they came, so that what is answered was before the next.
+      const question = query('api.example', 1)
+      const last = streams.at(-1)
+      last?.write(Buffer.concat([Buffer.of(question.length >> 8, question.length & 255), question]))
+      if (last !== undefined) await once(last, 'data')
+      const surplus = connect(stub.port, '127.0.0.1').resume()
+      surplus.on('error', () => {})
+      await once(surplus, 'close')
+      expect(streams.filter(({ destroyed }) => destroyed)).toEqual([])
+    } finally {
+      for (const each of streams) each.destroy()
+    }
   })
 
   it('says what is malformed, and nothing to a response', async () => {
