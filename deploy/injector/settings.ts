@@ -17,8 +17,9 @@ export const quantity = z
 const resources = z.strictObject({
   cpuRequest: quantity.default('50m').describe('What the sidecar is sure to have.'),
   cpuLimit: quantity.optional().describe('None unless told: a proxy that is throttled holds every agent up.'),
-  memoryRequest: quantity.default('96Mi').describe('What the sidecar is sure to have.'),
-  memoryLimit: quantity.default('256Mi').describe('The sidecar is killed above it.'),
+  // 103 MB at rest with a hundred rules, 210 with a thousand connections, 230 under as much load as a core carries.
+  memoryRequest: quantity.default('128Mi').describe('What the sidecar is sure to have.'),
+  memoryLimit: quantity.default('384Mi').describe('The sidecar is killed above it.'),
 })
 
 const address = z

@@ -229,13 +229,13 @@ describe('a pod that is injected', () => {
     const outcome = injected(pod({ metadata: { annotations } }))
     const sidecar = outcome.pod.spec.initContainers?.find(({ name }) => name === 'postern')
     expect(sidecar?.resources).toEqual({
-      requests: { cpu: '0.2', memory: '96Mi' },
+      requests: { cpu: '0.2', memory: '128Mi' },
       limits: { cpu: '1', memory: '0.5Gi' },
     })
     const back = copy(outcome.pod)
     const again = back.spec.initContainers?.find(({ name }) => name === 'postern')
     if (again !== undefined)
-      again.resources = { requests: { cpu: '200m', memory: '96Mi' }, limits: { cpu: '1', memory: '512Mi' } }
+      again.resources = { requests: { cpu: '200m', memory: '128Mi' }, limits: { cpu: '1', memory: '512Mi' } }
     expect(injected(back).patch).toEqual([])
   })
 
