@@ -45,7 +45,11 @@ export const target: Target = {
     const strict = report(text, { fromStart: true, expectHead, expectSeq: lines.length })
     const same = text === whole || `${text}\n` === whole
     // Records that follow the head that was noted are held by the next one that is.
-    if (strict.ok) must(same || text.startsWith(whole), `records that were not written so are taken: ${JSON.stringify(text.slice(0, 2_000))}`)
+    if (strict.ok)
+      must(
+        same || text.startsWith(whole),
+        `records that were not written so are taken: ${JSON.stringify(text.slice(0, 2_000))}`,
+      )
     else must(!same && strict.findings.length > 0, 'what was written is not taken')
     // Without anything to hold it against it says what it can, and never fails.
     const open = report(text, {})
