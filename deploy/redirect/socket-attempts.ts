@@ -1,18 +1,11 @@
 // Ways out that need sockets which Node does not offer: raw and packet sockets, and protocols besides TCP and UDP.
 import { endianness } from 'node:os'
+import type { Native } from '../../proxy/identify/kernel/native.ts'
 import { nowhere } from './escapes.ts'
 
 export type SocketWay = 'raw-socket' | 'packet-socket' | 'other-protocols'
 
-/** What the kernel is asked for; see proxy/identify/kernel/native.ts. */
-interface Sockets {
-  trySocket(
-    family: number,
-    type: number,
-    protocol: number,
-    send?: { readonly to: Uint8Array; readonly bytes: Uint8Array },
-  ): 'no socket' | 'opened' | 'not sent' | 'sent'
-}
+type Sockets = Pick<Native, 'trySocket'>
 
 export interface SocketAttempt {
   readonly name: string

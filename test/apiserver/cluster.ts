@@ -4,12 +4,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
 import { makePair } from '../../deploy/injector/certificate/pair.ts'
 import { KubeClient } from '../../deploy/injector/kube-client.ts'
+import { freePort } from '../support/free-port.ts'
 import { missing } from '../support/programs.ts'
 
 const etcd = process.env.POSTERN_ETCD ?? 'etcd'
@@ -174,14 +174,4 @@ function collectionOf({ apiVersion, kind, metadata }: KubeObject): string {
   const plural = kind.toLowerCase().replace(/y$/, 'ie')
   const place = ofTheCluster.includes(kind) ? '' : `/namespaces/${metadata.namespace}`
   return `${group}${place}/${plural}s`
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }

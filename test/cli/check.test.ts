@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { folderWith, good } from '../proxy/config/folder.ts'
+import { folderWith } from '../proxy/config/folder.ts'
+import { good } from '../proxy/config/good.ts'
 
 const main = fileURLToPath(new URL('../../cli/main.ts', import.meta.url))
 const canary = 'canary-7b2f-secret'

@@ -10,6 +10,7 @@ import { ConfigError } from '../../../proxy/config/problems.ts'
 import { configForm } from '../../../proxy/config/schema.ts'
 import type { Form } from '../../../proxy/config/shape.ts'
 import { question } from '../../policy/support.ts'
+import { good, goodEnvironment } from '../../proxy/config/good.ts'
 import { mutatedValue } from '../json.ts'
 import type { Random } from '../random.ts'
 import { must, mustEqual, type Target, utf8 } from '../target.ts'
@@ -17,36 +18,6 @@ import { must, mustEqual, type Target, utf8 } from '../target.ts'
 const folder = mkdtempSync(join(tmpdir(), 'postern-fuzz-config-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const file = join(folder, 'postern.yaml')
-const environment = { CRM_SECRET: 'canary-0000-secret' }
-
-const good = `version: 1
-trustDomain: acme.example
-identity: { source: embedded }
-listen:
-  - { name: agents, address: 127.0.0.1:15001, accept: http-proxy, callers: [kernel], agent: spiffe://acme.example/local }
-  - { name: mesh, address: 0.0.0.0:15002, accept: https-proxy, callers: [x509-svid] }
-admin: { socket: run/admin.sock, metrics: 127.0.0.1:15020 }
-destinations:
-  crm: { hosts: [api.crm.example] }
-  search: { hosts: ["*.search.example"], addresses: [10.20.0.0/16] }
-credentials:
-  crm-token:
-    kind: oauth2-client-credentials
-    tokenEndpoint: https://login.acme.example/token
-    client: { id: agents, auth: client_secret_basic, secret: "\${env:CRM_SECRET}" }
-    scopes: [contacts.read]
-    for: [crm]
-rules:
-  - name: nobody-deletes
-    deny: { methods: [DELETE] }
-  - name: researcher-reads-contacts
-    allow: { agents: [spiffe://acme.example/ns/agents/sa/researcher], to: crm, methods: [GET], paths: [/v1/contacts/**] }
-    when: chain.depth <= 2 && principal.kind == "user"
-    use: crm-token
-    inject: bearer
-    limit: 60/minute per agent
-records: { to: ./records.jsonl }
-`
 
 const names = [...new Set(keysIn(configForm()))]
 
@@ -147,7 +118,7 @@ export const target: Target = {
   async run(input) {
     writeFileSync(file, input)
     try {
-      const { rules, destinations } = await loadConfig(file, environment)
+      const { rules, destinations } = await loadConfig(file, goodEnvironment)
       const engine = createEngine(compile({ rules, destinations: Object.values(destinations) }))
       const decided = engine.decide(question())
       must(decided.verdict === 'allow' || decided.verdict === 'deny', 'no decision')

@@ -3,10 +3,11 @@
 import { once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
+import { freePort } from '../../support/free-port.ts'
 import { agentId, agentsListener, openGate } from '../../support/gate.ts'
 import { reasonOf } from '../../support/through.ts'
 import { WireClient } from '../../support/wire-client.ts'
-import { freePort, openWorld, type World } from './world.ts'
+import { openWorld, type World } from './world.ts'
 
 let world: World
 

@@ -4,9 +4,10 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { verifyFiles } from '../../../proxy/record/audit/verify.ts'
+import { freePort } from '../../support/free-port.ts'
 import { agentId } from '../../support/gate.ts'
 import { reasonOf } from '../../support/through.ts'
-import { canaries, freePort, openWorld, type World } from './world.ts'
+import { canaries, openWorld, type World } from './world.ts'
 
 let world: World
 let closedPort = 0

@@ -1,6 +1,5 @@
 // What the holes of others are tried on: a proxy with two APIs behind it, each with its own credential, and a door for bytes.
-import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { agentId, agentsListener, openGate, type TestGate } from '../../support/gate.ts'
 import { through } from '../../support/through.ts'
 import { type HttpsUpstream, httpsUpstream, rawUpstream, type Upstream } from '../../support/upstream.ts'
@@ -102,15 +101,4 @@ ${rules}  - { name: uses-the-api, allow: { agents: [${agentId}], to: api }, use:
       await Promise.all([upstream.close(), raw.close()])
     },
   }
-}
-
-/** A port of this machine on which nobody listens. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  server.close()
-  await once(server, 'close')
-  return address.port
 }

@@ -9,7 +9,7 @@ import { loadConfig } from '../../../proxy/config/load.ts'
 import { ConfigError } from '../../../proxy/config/problems.ts'
 import { configForm } from '../../../proxy/config/schema.ts'
 import type { Form } from '../../../proxy/config/shape.ts'
-import { good, goodEnvironment } from './folder.ts'
+import { good, goodEnvironment } from './good.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-fuzz-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))

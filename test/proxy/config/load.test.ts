@@ -4,7 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { loadConfig } from '../../../proxy/config/load.ts'
 import { ConfigError } from '../../../proxy/config/problems.ts'
 import { makeAuthority } from '../../support/pki.ts'
-import { changed, folderWith, good, goodEnvironment, load, problems, refusal } from './folder.ts'
+import { changed, folderWith, load, problems, refusal } from './folder.ts'
+import { good, goodEnvironment } from './good.ts'
 
 const environment = goodEnvironment
 const wrong = (from: string, to: string) => problems(changed(from, to), { environment })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { warningsOf } from '../../../proxy/config/warnings.ts'
-import { changed, good, goodEnvironment, load } from './folder.ts'
+import { changed, load } from './folder.ts'
+import { good, goodEnvironment } from './good.ts'
 
 async function warnings(text: string): Promise<string[]> {
   const config = await load(text, { environment: goodEnvironment })
