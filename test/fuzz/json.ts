@@ -3,6 +3,9 @@ import type { Random } from './random.ts'
 
 type Value = unknown
 
+/** What JSON is made of, besides what stands in it. */
+export const jsonSigns: readonly string[] = ['{', '}', '[', ']', ',', ':', '"']
+
 export interface JsonMaterial {
   /** Names of members that mean something. */
   readonly names: readonly string[]

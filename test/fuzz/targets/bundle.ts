@@ -5,7 +5,7 @@ import { parseTrustDomain } from '../../../certs/spiffe-id.ts'
 import { parseCertificate } from '../../../certs/x509/certificate.ts'
 import { publicJwk } from '../../support/jwt.ts'
 import { makeAuthority, makeKey } from '../../support/pki.ts'
-import { mutatedJson } from '../json.ts'
+import { jsonSigns, mutatedJson } from '../json.ts'
 import { must, mustEqual, type Target, unlessRefused, utf8 } from '../target.ts'
 
 const domain = parseTrustDomain('b.example')
@@ -63,13 +63,7 @@ export const target: Target = {
     '{"keys":[],"spiffe_sequence":123456789012345678901234567890}',
   ],
   dictionary: [
-    '{',
-    '}',
-    '[',
-    ']',
-    ',',
-    ':',
-    '"',
+    ...jsonSigns,
     '\\u0000',
     '"keys":',
     '1e5',

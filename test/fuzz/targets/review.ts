@@ -3,7 +3,7 @@ import { answerText, isOutside, judge, type ReviewRequest, readReview } from '..
 import { namespace, pod, settings, sound } from '../../deploy/injector/pods.ts'
 import { review } from '../../deploy/injector/reviews.ts'
 import { applyPatch } from '../../support/apply-patch.ts'
-import { mutatedJson } from '../json.ts'
+import { jsonSigns, mutatedJson } from '../json.ts'
 import { must, mustEqual, type Target, unlessRefused, utf8 } from '../target.ts'
 
 const full = pod({
@@ -144,23 +144,7 @@ export const target: Target = {
     }),
     review({ operation: 'UPDATE', object: full, oldObject: pod() }),
   ].map((value) => JSON.stringify(value)),
-  dictionary: [
-    '{',
-    '}',
-    '[',
-    ']',
-    ',',
-    ':',
-    '"',
-    'null',
-    '"spec":',
-    '"containers":',
-    '"name":',
-    '~0',
-    '~1',
-    '/',
-    '"__proto__":',
-  ],
+  dictionary: [...jsonSigns, 'null', '"spec":', '"containers":', '"name":', '~0', '~1', '/', '"__proto__":'],
   mutate: (input, random) => mutatedJson(input, random, material),
   run(input) {
     const text = utf8(input)

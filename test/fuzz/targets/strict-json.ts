@@ -2,6 +2,7 @@
 import { canonical } from '../../../policy/delegation/canonical.ts'
 import { ChainError } from '../../../policy/delegation/error.ts'
 import { type JsonValue, readJson } from '../../../policy/delegation/strict-json.ts'
+import { jsonSigns } from '../json.ts'
 import { must, mustEqual, type Target, unlessRefused, utf8 } from '../target.ts'
 
 const isNamed = (error: unknown) =>
@@ -18,24 +19,7 @@ export const target: Target = {
     '{"__proto__":{"x":1},"constructor":2}',
   ],
   dictionary: [
-    ...[
-      '{',
-      '}',
-      '[',
-      ']',
-      ',',
-      ':',
-      '"',
-      '\\',
-      '\\u',
-      '\\ud800',
-      '\\udc00',
-      'true',
-      'false',
-      'null',
-      'NaN',
-      '-Infinity',
-    ],
+    ...[...jsonSigns, '\\', '\\u', '\\ud800', '\\udc00', 'true', 'false', 'null', 'NaN', '-Infinity'],
     ...[
       '1e400',
       '9007199254740993',
