@@ -32,7 +32,7 @@ export interface Where {
 /** Where the injector has it. */
 const usualMetrics = { host: '127.0.0.1', port: 15_920 } as const
 /** Ports of redirected listeners, by `postern capture install` and by the injector. */
-const usualPorts = [15_001, 15_006]
+const usualPorts = [15_001, 15_006, 15_906]
 
 /** @throws CommandError where what was named is not there */
 export async function findScene(where: Where, environment: Variables, signal: AbortSignal): Promise<Scene> {
