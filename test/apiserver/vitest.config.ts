@@ -1,5 +1,6 @@
 // A real kube-apiserver and etcd: npm run test:apiserver. Their programs come from elsewhere, so it is no part of the normal suite.
 import { defineConfig } from 'vitest/config'
+import { closingLine } from '../support/closing-line.ts'
 
 export default defineConfig({
   test: {
@@ -9,5 +10,6 @@ export default defineConfig({
     execArgv: ['--disable-warning=ExperimentalWarning'],
     testTimeout: 60_000,
     hookTimeout: 90_000,
+    reporters: ['default', closingLine],
   },
 })

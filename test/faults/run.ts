@@ -116,7 +116,7 @@ function lineOf({
   recovered,
   complaints,
 }: Result): string {
-  const mark = complaints.length === 0 ? '  ok ' : 'WRONG'
+  const mark = complaints.length === 0 ? '    ✓' : 'WRONG'
   const ofB = `${requestsOfB}${closedOfB === 0 ? '' : ` (${closedOfB} closed)`} ${slowdown.toFixed(1)}× ${longestOfB.toFixed(0)} ms`
   return `${mark} ${name.padEnd(46)} A ${answered}${cut === 0 ? '' : ` cut ${cut}`} ${listOf(refused)} | B ${ofB} | well after ${recovered.toFixed(0)} ms${complaints.map((each) => `\n      ${each}`).join('')}`
 }

@@ -1,5 +1,6 @@
 // The images, built and started without an engine: npm run test:image. Needs root and minutes, so it is no part of the normal suite.
 import { defineConfig } from 'vitest/config'
+import { closingLine } from '../support/closing-line.ts'
 
 export default defineConfig({
   test: {
@@ -9,5 +10,6 @@ export default defineConfig({
     execArgv: ['--disable-warning=ExperimentalWarning'],
     testTimeout: 60_000,
     hookTimeout: 600_000,
+    reporters: ['default', closingLine],
   },
 })
