@@ -49,7 +49,7 @@ export const dnsBounds = [
     does: 'close',
     how: '',
     metric: 'postern_dns_queries_total',
-    test: undefined,
+    test: ['test/proxy/dns/stub.test.ts', 'on which a query comes byte by byte and never whole'],
   },
   {
     limit: 'Characters in front of the suffix that a rule’s `*.suffix` leaves open, asked by DNS',
@@ -85,6 +85,6 @@ export const dnsBounds = [
     does: 'shed',
     how: 'the oldest is forgotten; a connection to it is looked into all the same',
     metric: 'postern_dns_queries_total',
-    test: undefined,
+    test: ['test/proxy/dns/pins.test.ts', 'are remembered, so many of them, and the oldest is forgotten'],
   },
 ] as const

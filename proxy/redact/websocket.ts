@@ -13,8 +13,11 @@ export const mostDue = 10_000
 
 const nothing = Buffer.alloc(0)
 
-/** What is to go out, in order: bytes as they are, or so many bytes of the message that is being looked at. */
-type Due = Uint8Array | { left: number }
+/** A frame that is to go out, in order: bytes as they are, and behind them so many of the message that is being looked at. */
+interface Due {
+  bytes: Uint8Array
+  left: number
+}
 
 export class MessageScanner {
   /** Places found so far. */
@@ -70,7 +73,7 @@ export class MessageScanner {
     // §5.1: a server does not mask. §5.2: reserved bits belong to extensions, and none was offered.
     if ((first & 0x70) !== 0 || (second & 0x80) !== 0)
       throw uninspectable('a WebSocket frame with a mask or an extension')
-    if (this.#due.length > mostDue) throw uninspectable('a WebSocket message in too many frames')
+    if (this.#due.length >= mostDue) throw uninspectable('a WebSocket message in too many frames')
     const opcode = first & 0x0f
     const final = (first & 0x80) !== 0
     return opcode >= firstControlOpcode
@@ -83,7 +86,8 @@ export class MessageScanner {
       throw uninspectable('a malformed WebSocket control frame')
     if (text.length < 2 + length) return 0
     const scanner = new Scanner(this.#needles)
-    this.#due.push(text.subarray(0, 2), scanner.push(text.subarray(2, 2 + length)), scanner.finish())
+    const clean = [text.subarray(0, 2), scanner.push(text.subarray(2, 2 + length)), scanner.finish()]
+    this.#due.push({ bytes: Buffer.concat(clean), left: 0 })
     this.count += scanner.count
     this.#drain(nothing, out)
     return 2 + length
@@ -97,7 +101,7 @@ export class MessageScanner {
     this.#left = length === 126 ? text.readUInt16BE(2) : length === 127 ? Number(text.readBigUInt64BE(2)) : length
     this.#final = final
     this.#inMessage = true
-    this.#due.push(text.subarray(0, head), { left: this.#left })
+    this.#due.push({ bytes: text.subarray(0, head), left: this.#left })
     this.#drain(nothing, out)
     if (this.#left === 0 && final) this.#endMessage(out)
     return head
@@ -121,15 +125,13 @@ export class MessageScanner {
     let rest = clean
     let done = 0
     for (const due of this.#due) {
-      if (due instanceof Uint8Array) {
-        if (due.length > 0) out.push(due)
-      } else {
-        const part = rest.subarray(0, due.left)
-        rest = rest.subarray(part.length)
-        due.left -= part.length
-        if (part.length > 0) out.push(part)
-        if (due.left > 0) break
-      }
+      if (due.bytes.length > 0) out.push(due.bytes)
+      due.bytes = nothing
+      const part = rest.subarray(0, due.left)
+      rest = rest.subarray(part.length)
+      due.left -= part.length
+      if (part.length > 0) out.push(part)
+      if (due.left > 0) break
       done++
     }
     if (done > 0) this.#due = this.#due.slice(done)

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { mostDue } from '../../proxy/redact/websocket.ts'
 import { type Credentialed, credentialed } from '../support/credentialed.ts'
 import type { WireClient, WireHead } from '../support/wire-client.ts'
 
@@ -207,6 +208,27 @@ describe('a WebSocket', () => {
     expect(records.at(-1)).toMatchObject({
       response: { status: 101, ended: 'upstream_gone' },
       refusal: { reason: 'upstream_timeout' },
+    })
+  })
+
+  it('is cut when more frames wait for the end of what may be the credential than may, and not before', async () => {
+    await using client = await world.open()
+    const { socket } = await connected(client, world)
+    const open = frame(text, canary.slice(0, 6), { final: false })
+    const pings = Buffer.concat(Array<Buffer>(mostDue - 1).fill(frame(ping, '')))
+    // Those that wait go out when it turns out to be something else.
+    socket.write(Buffer.concat([open, pings.subarray(2), frame(0, '.')]))
+    expect(await client.exactly(open.length + pings.length - 2 + 3)).toHaveLength(open.length + pings.length + 1)
+    socket.write(Buffer.concat([open, pings, frame(ping, '')]))
+    const before = (await client.rest()).toString('latin1')
+    expect(before).not.toContain('c')
+    await vi.waitFor(() => expect(socket.closed).toBe(true))
+    await vi.waitFor(async () => {
+      const records = await world.gate.records(1)
+      expect(records.at(-1)).toMatchObject({
+        response: { status: 101, ended: 'cut' },
+        refusal: { reason: 'response_uninspectable' },
+      })
     })
   })
 

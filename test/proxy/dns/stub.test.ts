@@ -187,6 +187,57 @@ describe('the stub', () => {
     }
   })
 
+  describe('closes a stream', () => {
+    const framed = (bytes: Buffer) => Buffer.concat([Buffer.of(bytes.length >> 8, bytes.length & 255), bytes])
+    const patience = 200
+
+    beforeEach(async () => {
+      await stub.close()
+      const onResult = (result: DnsResult) => results.push(result)
+      const address = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const
+      stub = await DnsStub.open(address, { answerer, addressBytes, onResult, streamIdle: patience })
+    })
+
+    it('on which nothing is said, and none on which something is', async () => {
+      const [silent, asking] = [connect(stub.port, '127.0.0.1').resume(), connect(stub.port, '127.0.0.1')]
+      try {
+        await once(asking, 'connect')
+        while (!silent.closed) {
+          asking.write(framed(query('api.example', 1)))
+          await once(asking, 'data', { signal: AbortSignal.timeout(10 * patience) })
+        }
+        expect(asking.destroyed).toBe(false)
+      } finally {
+        asking.destroy()
+      }
+    })
+
+    it('on which a query comes byte by byte and never whole', async () => {
+      const socket = connect(stub.port, '127.0.0.1').resume()
+      socket.on('error', () => {})
+      socket.write(Buffer.of(2, 0))
+      const drip = setInterval(() => socket.write('x'), patience / 10)
+      try {
+        await once(socket, 'close')
+        expect(results).toEqual([])
+      } finally {
+        clearInterval(drip)
+      }
+    })
+
+    it('whose answers are not read, and answers no more', async () => {
+      const socket = connect(stub.port, '127.0.0.1').pause()
+      const gone = new Promise((resolve) => socket.on('error', () => {}).once('close', resolve))
+      const many = Buffer.concat(Array<Buffer>(500).fill(framed(query(Array(3).fill('x'.repeat(63)).join('.'), 1))))
+      const write = () => {
+        while (!socket.destroyed && socket.write(many));
+      }
+      socket.on('drain', write)
+      write()
+      await gone
+    })
+  })
+
   it('says what is malformed, and nothing to a response', async () => {
     const socket = createSocket('udp4')
     socket.send(query('api.example', 1, { flags: 0x8180 }), stub.port, '127.0.0.1')

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Needles } from '../../../proxy/redact/needles.ts'
-import { MessageScanner } from '../../../proxy/redact/websocket.ts'
+import { MessageScanner, mostDue } from '../../../proxy/redact/websocket.ts'
 import { Secret } from '../../../proxy/secret.ts'
 import { token } from './encoders.ts'
 
@@ -110,5 +110,29 @@ describe('frames that a server may not send', () => {
     ],
   ])('are refused: %s', (_, stream) => {
     expect(() => scan(stream)).toThrow(expect.objectContaining({ reason: 'response_uninspectable' }))
+  })
+})
+
+describe('frames that wait behind held bytes', () => {
+  const held = frame(token.slice(0, 5), { final: false })
+  const kinds: [string, Buffer][] = [
+    ['of the message', frame('', { opcode: 0, final: false })],
+    ['of control', frame('ping', { opcode: 9 })],
+  ]
+
+  it.each(kinds)('are so many, and go out when the find is closed: %s', (_, each) => {
+    const most = Buffer.concat([held, ...Array<Buffer>(mostDue - 1).fill(each)])
+    const scanner = new MessageScanner(needles)
+    expect(Buffer.concat(scanner.push(most))).toHaveLength(2)
+    const end = frame('.', { opcode: 0 })
+    // The end finds no room either, so that one fewer may wait before it.
+    const fewer = Buffer.concat([held, ...Array<Buffer>(mostDue - 2).fill(each), end])
+    expect(scan(fewer).bytes.equals(fewer)).toBe(true)
+  })
+
+  it.each(kinds)('are refused when one more comes: %s', (_, each) => {
+    const scanner = new MessageScanner(needles)
+    scanner.push(Buffer.concat([held, ...Array<Buffer>(mostDue - 1).fill(each)]))
+    expect(() => scanner.push(each)).toThrow(expect.objectContaining({ reason: 'response_uninspectable' }))
   })
 })
