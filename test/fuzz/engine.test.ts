@@ -4,11 +4,19 @@ import { Coverage } from './coverage.ts'
 import { Engine } from './engine.ts'
 import { mutated } from './mutate.ts'
 import { Random } from './random.ts'
+import { Seen } from './seen.ts'
 import { latin1, must, type Target } from './target.ts'
 import { loadTarget } from './targets.ts'
+import { fuzz } from './watch.ts'
 
 describe('the engine', () => {
-  const engineOf = (target: Target, coverage: Coverage) => new Engine(target, coverage, new Random(7), () => {})
+  const engineOf = (target: Target, coverage: Coverage) =>
+    new Engine(target, {
+      coverage,
+      random: new Random(7),
+      seen: new Seen(Seen.bufferFor(3_000)),
+      onRun: () => {},
+    })
 
   it('finds what breaks, tells each cause once, and gives the shortest input that does it', async () => {
     using coverage = new Coverage()
@@ -36,6 +44,29 @@ describe('the engine', () => {
     expect(engine.figures.blocks).toBeGreaterThan(blocks)
     expect(engine.figures.kept).toBeGreaterThan(1)
     expect((await engine.distilled()).length).toBeLessThanOrEqual(engine.figures.kept)
+  })
+
+  it('runs no input twice, also in the thread that goes on', async () => {
+    const ran: string[] = []
+    const run = (input: Uint8Array) => void ran.push(latin1(input))
+    const seen = new Seen(Seen.bufferFor(4_000))
+    for (const seed of [1, 2]) {
+      const target: Target = { name: 'test', seeds: [], dictionary: ['a'], run }
+      const engine = new Engine(target, { coverage: undefined, random: new Random(seed), seen, onRun: () => {} })
+      await engine.begin([Buffer.from('ab'), Buffer.from('')])
+      await engine.breed({ time: 10_000, inputs: 2_000 })
+      expect(engine.figures.inputs).toBe(2_000)
+    }
+    expect(ran).toHaveLength(4_000)
+    expect(new Set(ran).size).toBe(4_000)
+  })
+
+  it('goes on from what reached something, in a thread that counts nothing, up to the number asked for', async () => {
+    const result = await fuzz('spiffe-id', { time: 20_000, inputs: 4_000, seed: 1, distil: false })
+    expect(result.failures).toEqual([])
+    expect(result.inputs).toBe(4_000)
+    expect(result.counted).toBe(200)
+    expect(result.blocks).toBeGreaterThan(0)
   })
 
   it('makes the same inputs of the same seed', () => {

@@ -2,6 +2,7 @@
 import type { Coverage } from './coverage.ts'
 import { type Material, mutated } from './mutate.ts'
 import type { Random } from './random.ts'
+import type { Seen } from './seen.ts'
 import { bytesOf, type Target } from './target.ts'
 
 /** What a target did that it may not. */
@@ -15,6 +16,7 @@ export interface Failure {
 }
 
 export interface Figures {
+  /** No two of them the same. */
   readonly inputs: number
   readonly blocks: number
   /** Inputs that reached something new, and those given. */
@@ -27,6 +29,15 @@ export interface Limits {
   readonly inputs: number
 }
 
+export interface Means {
+  /** Undefined: what inputs reach is not asked, and nothing more is kept. */
+  readonly coverage: Coverage | undefined
+  readonly random: Random
+  readonly seen: Seen
+  /** Told of each input before it runs, and of nothing once it has. */
+  readonly onRun: (input: Uint8Array | undefined) => void
+}
+
 /** Milliseconds of CPU that one input may take. */
 export const longestRun = 1_000
 /** After so long, in milliseconds, coverage is asked for: it costs two. */
@@ -37,8 +48,9 @@ const shorteningRuns = 1_500
 
 export class Engine {
   readonly #target: Target
-  readonly #coverage: Coverage
+  readonly #coverage: Coverage | undefined
   readonly #random: Random
+  readonly #seen: Seen
   readonly #dictionary: readonly Uint8Array[]
   readonly #longest: number
   readonly #onRun: (input: Uint8Array | undefined) => void
@@ -47,11 +59,11 @@ export class Engine {
   #inputs = 0
   #batch = 16
 
-  /** @param onRun told of each input before it runs, and of nothing once it has */
-  constructor(target: Target, coverage: Coverage, random: Random, onRun: (input: Uint8Array | undefined) => void) {
+  constructor(target: Target, { coverage, random, seen, onRun }: Means) {
     this.#target = target
     this.#coverage = coverage
     this.#random = random
+    this.#seen = seen
     this.#dictionary = target.dictionary.map(bytesOf)
     this.#longest = target.longest ?? 2_048
     this.#onRun = onRun
@@ -61,17 +73,23 @@ export class Engine {
     return [...this.#failures.values()]
   }
 
-  get figures(): Figures {
-    return { inputs: this.#inputs, blocks: this.#coverage.blocks, kept: this.#corpus.length }
+  /** The inputs that are kept. */
+  get corpus(): readonly Uint8Array[] {
+    return this.#corpus
   }
 
-  /** Runs what is known already; all of it stays. */
+  get figures(): Figures {
+    return { inputs: this.#inputs, blocks: this.#coverage?.blocks ?? 0, kept: this.#corpus.length }
+  }
+
+  /** Runs what is known already, unless it has been; all of it stays. */
   async begin(inputs: readonly Uint8Array[]): Promise<void> {
     for (const input of inputs) {
+      if (!this.#seen.add(input)) continue
       await this.#run(input)
       this.#inputs++
     }
-    this.#coverage.merge(this.#coverage.take())
+    this.#coverage?.merge(this.#coverage.take())
     this.#corpus = inputs.length === 0 ? [new Uint8Array()] : [...inputs]
   }
 
@@ -83,27 +101,30 @@ export class Engine {
       const size = Math.min(this.#batch, inputs - this.#inputs)
       while (batch.length < size && performance.now() - started < batchTime * 2) {
         const input = this.#bred()
+        if (!this.#seen.add(input)) continue
         batch.push(input)
         await this.#run(input)
       }
       this.#inputs += batch.length
       if (performance.now() - started < batchTime) this.#batch = Math.min(largestBatch, this.#batch * 2)
       else this.#batch = Math.max(1, Math.ceil(batch.length / 2))
-      await this.#explore(batch, false)
+      if (this.#coverage !== undefined) await this.#explore(this.#coverage, batch, false)
     }
   }
 
   /** The shortest inputs that together reach all that is reached, each as short as it can be. */
   async distilled(): Promise<readonly Uint8Array[]> {
+    const coverage = this.#coverage
+    if (coverage === undefined) return this.#corpus
     const kept: Uint8Array[] = []
-    this.#coverage.take()
-    this.#coverage.forget()
+    coverage.take()
+    coverage.forget()
     const byLength = this.#corpus.toSorted((one, other) => one.length - other.length)
     for (const input of byLength) {
       await this.#run(input)
-      const delta = this.#coverage.take()
-      if (!this.#coverage.isNew(delta)) continue
-      this.#coverage.merge(delta)
+      const delta = coverage.take()
+      if (!coverage.isNew(delta)) continue
+      coverage.merge(delta)
       kept.push(input)
     }
     return kept
@@ -123,18 +144,18 @@ export class Engine {
   }
 
   /** Finds which of the inputs that have run reached something new, by halves. */
-  async #explore(inputs: readonly Uint8Array[], again: boolean): Promise<void> {
+  async #explore(coverage: Coverage, inputs: readonly Uint8Array[], again: boolean): Promise<void> {
     if (again) for (const input of inputs) await this.#run(input)
-    const delta = this.#coverage.take()
-    if (!this.#coverage.isNew(delta)) return
+    const delta = coverage.take()
+    if (!coverage.isNew(delta)) return
     if (inputs.length === 1) this.#corpus.push(...inputs)
     else {
       const half = inputs.length >> 1
-      await this.#explore(inputs.slice(0, half), true)
-      await this.#explore(inputs.slice(half), true)
+      await this.#explore(coverage, inputs.slice(0, half), true)
+      await this.#explore(coverage, inputs.slice(half), true)
     }
     // What runs once alone, such as the filling of a cache, is nobody's merit.
-    this.#coverage.merge(delta)
+    coverage.merge(delta)
   }
 
   async #run(input: Uint8Array): Promise<void> {

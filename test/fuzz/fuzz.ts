@@ -66,7 +66,7 @@ async function fuzzAll(): Promise<boolean> {
     distil: values.keep,
   }
   console.log(`${names.length} targets, ${jobs} at once, ${seconds.toFixed(1)} s each, seed ${budget.seed}\n`)
-  console.log(row('target', 'inputs', 'a second', 'blocks', 'kept', 'heap', 'crashes', 'hangs'))
+  console.log(row('target', 'inputs', 'a second', 'counted', 'blocks', 'kept', 'heap', 'crashes', 'hangs'))
   const started = performance.now()
   const waiting = [...names]
   const results: Result[] = []
@@ -85,7 +85,7 @@ async function fuzzAll(): Promise<boolean> {
   return failures === 0
 }
 
-function tell({ target, inputs, took, blocks, kept, growth, failures, corpus }: Result): void {
+function tell({ target, inputs, counted, took, blocks, kept, growth, failures, corpus }: Result): void {
   const rate = Math.round((inputs / took) * 1_000)
   const count = (kind: string) => String(failures.filter((failure) => failure.kind === kind).length)
   const heap = `${growth < 0 ? '' : '+'}${(growth / 1_048_576).toFixed(1)} MB`
@@ -94,6 +94,7 @@ function tell({ target, inputs, took, blocks, kept, growth, failures, corpus }: 
       target,
       inputs.toLocaleString('en'),
       String(rate),
+      counted.toLocaleString('en'),
       String(blocks),
       String(kept),
       heap,
@@ -105,7 +106,7 @@ function tell({ target, inputs, took, blocks, kept, growth, failures, corpus }: 
     const path = writeFailure(values.failures, target, kind, input)
     console.log(`\n${kind}: ${why.split('\n').slice(0, 12).join('\n')}\n  npm run fuzz -- ${target} --replay ${path}\n`)
   }
-  if (corpus !== undefined) writeCorpus(target, corpus)
+  if (values.keep) writeCorpus(target, corpus)
 }
 
 function row(target: string, ...columns: readonly string[]): string {

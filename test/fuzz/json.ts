@@ -54,7 +54,7 @@ function changeList(list: Value[], random: Random, material: JsonMaterial, whole
       list.splice(at, 1)
       break
     case 1:
-      list.splice(at, 0, structuredClone(list[at]))
+      list.splice(at, 0, copyOf(list[at]))
       break
     case 2:
       list.splice(random.below(list.length + 1), 0, anyValue(random, material, whole))
@@ -88,9 +88,29 @@ function changeObject(object: Record<string, Value>, random: Random, material: J
   }
 }
 
+/** As `structuredClone`, of what JSON and YAML can say, many times faster. What occurs twice does so afterwards. */
+export function copyOf(value: Value, known: Map<object, Value> = new Map()): Value {
+  if (typeof value !== 'object' || value === null) return value
+  const before = known.get(value)
+  if (before !== undefined) return before
+  if (Array.isArray(value)) {
+    const list: Value[] = []
+    known.set(value, list)
+    for (const each of value) list.push(copyOf(each, known))
+    return list
+  }
+  // Times, sets and bytes, which YAML 1.1 has.
+  if (Object.getPrototypeOf(value) !== Object.prototype) return structuredClone(value)
+  const object: Record<string, Value> = {}
+  known.set(value, object)
+  for (const [key, each] of Object.entries(value)) put(object, key, copyOf(each, known))
+  return object
+}
+
 /** A plain assignment to `__proto__` would change something else. */
 function put(object: Record<string, Value>, key: string, value: Value): void {
-  Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
+  if (key !== '__proto__') object[key] = value
+  else Object.defineProperty(object, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
 function changed(value: Value, random: Random, material: JsonMaterial, whole: Value): Value {
@@ -104,14 +124,14 @@ function changed(value: Value, random: Random, material: JsonMaterial, whole: Va
 }
 
 function anyValue(random: Random, { values }: JsonMaterial, whole: Value): Value {
-  if (random.oneIn(3)) return structuredClone(random.pick(plain))
+  if (random.oneIn(3)) return copyOf(random.pick(plain))
   if (random.oneIn(4)) {
     const parts: (Value[] | Record<string, Value>)[] = []
     collect(whole, parts, 0)
     // A piece of itself, unless it would grow without end.
-    if (parts.length > 0 && parts.length < 600) return structuredClone(random.pick(parts))
+    if (parts.length > 0 && parts.length < 600) return copyOf(random.pick(parts))
   }
-  return structuredClone(random.pick(values))
+  return copyOf(random.pick(values))
 }
 
 function collect(value: Value, into: (Value[] | Record<string, Value>)[], depth: number): void {

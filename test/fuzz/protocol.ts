@@ -9,7 +9,11 @@ export interface Order {
   readonly inputs: number
   /** Bytes. */
   readonly watched: SharedArrayBuffer
-  /** Whether the corpus is wanted at the end. */
+  /** What `Seen` knows by. */
+  readonly seen: SharedArrayBuffer
+  /** Undefined: begins with the seeds and what is kept on disk, and sees what inputs reach. Else it breeds from these alone. */
+  readonly corpus: readonly Uint8Array[] | undefined
+  /** Whether the shortest inputs that reach everything are wanted at the end. */
   readonly distil: boolean
 }
 
@@ -20,7 +24,8 @@ export interface Done {
   readonly took: number
   /** Bytes of heap at the end beyond those after a quarter of the run. */
   readonly growth: number
-  readonly corpus: readonly Uint8Array[] | undefined
+  /** All that is kept; what `distil` asks for, if it does. */
+  readonly corpus: readonly Uint8Array[]
 }
 
 /** Lets the watcher see which input is being run, also when the thread that runs it never comes back. */

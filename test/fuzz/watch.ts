@@ -2,6 +2,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Failure, Figures } from './engine.ts'
 import { type Done, type Order, Watched } from './protocol.ts'
+import { Seen } from './seen.ts'
 
 export interface Budget {
   /** Milliseconds. */
@@ -13,15 +14,17 @@ export interface Budget {
 
 export interface Result extends Figures {
   readonly target: string
+  /** Of the inputs, those of which it was asked what they reach. */
+  readonly counted: number
   readonly failures: readonly Failure[]
   /** Milliseconds. */
   readonly took: number
   /** Bytes. */
   readonly growth: number
-  readonly corpus: readonly Uint8Array[] | undefined
+  readonly corpus: readonly Uint8Array[]
 }
 
-/** Milliseconds after which one input is taken for endless, however busy the machine is. */
+/** After so long, in milliseconds, one input is taken for endless, however busy the machine is. */
 const endless = 10_000
 const look = 250
 /** Heap growth over three quarters of a run that is a failure: a small leak times a hundred thousand inputs. Bytes. */
@@ -30,27 +33,53 @@ export const mostGrowth = 96 * 1024 * 1024
 /** Threads that may be lost to one target. */
 const mostLost = 3
 
-/** Goes on in another thread when one is lost. */
+/** Shares of the time and of the inputs, whichever is over first, in which it is asked what inputs reach. */
+const countedTime = 0.25
+const countedInputs = 0.05
+
+/**
+ * First it is asked what inputs reach, which slows all code down; then others are bred from those that were kept, in a
+ * thread that asks nothing. Goes on in another thread when one is lost.
+ */
 export async function fuzz(target: string, budget: Budget): Promise<Result> {
-  const failures: Failure[] = []
+  const { distil } = budget
+  const failures = new Map<string, Failure>()
   const started = performance.now()
-  let lostRuns = 0
-  for (let seed = budget.seed; ; seed++) {
-    const time = budget.time - (performance.now() - started)
-    const outcome = await oneThread(target, { ...budget, seed, time, inputs: budget.inputs - lostRuns })
-    if ('figures' in outcome) {
-      const { figures, growth, corpus } = outcome
-      failures.push(...outcome.failures, ...grown(growth))
-      const took = performance.now() - started
-      return { target, ...figures, inputs: figures.inputs + lostRuns, failures, took, growth, corpus }
+  const seen = Seen.bufferFor(budget.inputs)
+  const sum = { inputs: 0, counted: 0, blocks: 0, kept: 0, growth: 0 }
+  let corpus: readonly Uint8Array[] | undefined
+  for (let [turn, lost] = [0, 0]; lost < mostLost; turn++) {
+    const left = budget.time - (performance.now() - started)
+    if (turn > 0 && (left <= 0 || sum.inputs >= budget.inputs || (distil && corpus !== undefined))) break
+    const first = corpus === undefined && !distil
+    const outcome = await oneThread({
+      target,
+      seed: budget.seed + turn,
+      time: left * (first ? countedTime : 1),
+      inputs: Math.ceil((budget.inputs - sum.inputs) * (first ? countedInputs : 1)),
+      seen,
+      corpus,
+      distil,
+    })
+    if ('failure' in outcome) {
+      lost++
+      failures.set(outcome.failure.key, outcome.failure)
+      sum.inputs += outcome.runs
+      continue
     }
-    failures.push(outcome.failure)
-    lostRuns += outcome.runs
-    if (failures.length >= mostLost || performance.now() - started >= budget.time) {
-      const took = performance.now() - started
-      return { target, inputs: lostRuns, blocks: 0, corpus: undefined, kept: 0, failures, took, growth: 0 }
-    }
+    const { figures, growth } = outcome
+    for (const failure of [...outcome.failures, ...grown(growth)])
+      if (!failures.has(failure.key)) failures.set(failure.key, failure)
+    sum.inputs += figures.inputs
+    sum.growth = Math.max(sum.growth, growth)
+    if (corpus !== undefined) break
+    corpus = outcome.corpus
+    sum.counted = figures.inputs
+    sum.blocks = figures.blocks
+    sum.kept = figures.kept
   }
+  const took = performance.now() - started
+  return { target, ...sum, failures: [...failures.values()], took, corpus: corpus ?? [] }
 }
 
 interface Lost {
@@ -58,10 +87,10 @@ interface Lost {
   readonly runs: number
 }
 
-async function oneThread(target: string, { time, inputs, seed, distil }: Budget): Promise<Done | Lost> {
+async function oneThread(what: Omit<Order, 'watched'>): Promise<Done | Lost> {
   const buffer = new SharedArrayBuffer(Watched.size)
   const watched = new Watched(buffer)
-  const order: Order = { target, seed, time, inputs, distil, watched: buffer }
+  const order: Order = { ...what, watched: buffer }
   const worker = new Worker(new URL('./worker.ts', import.meta.url), {
     workerData: order,
     resourceLimits: { maxOldGenerationSizeMb: 768 },
@@ -71,11 +100,11 @@ async function oneThread(target: string, { time, inputs, seed, distil }: Budget)
     const input = watched.input ?? new Uint8Array()
     resolve({ failure: { kind, input, why, key: `${kind}:${why}` }, runs: watched.runs })
   }
-  let [runs, since] = [0, performance.now()]
+  // Looks are counted, and not the clock: while the whole process stands still, nobody looks.
+  let [runs, looks] = [0, 0]
   const timer = setInterval(() => {
-    const now = performance.now()
-    if (watched.runs !== runs || watched.input === undefined) [runs, since] = [watched.runs, now]
-    else if (now - since > endless) lose('hang', `no end after ${endless / 1_000} s`)
+    if (watched.runs !== runs || watched.input === undefined) [runs, looks] = [watched.runs, 0]
+    else if (++looks * look > endless) lose('hang', `no end after ${endless / 1_000} s`)
   }, look)
   worker
     .on('message', resolve)
