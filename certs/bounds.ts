@@ -21,7 +21,7 @@ export const certificateBounds = [
     does: 'reject',
     how: '`svid_unparsable` (403)',
     metric: 'postern_requests_total',
-    test: undefined,
+    test: ['test/certs/svid/largest.test.ts', 'a leaf of 16,384 bytes is looked into, and not one with a byte more'],
   },
   {
     limit: 'Signatures checked for one caller',

@@ -80,7 +80,7 @@ export const captureBounds = [
     does: 'close',
     how: '`request_timeout` (408)',
     metric: 'postern_requests_total',
-    test: undefined,
+    test: ['test/path/slow-bodies.test.ts', 'of which no byte comes for so long is given up, and the agent is told'],
   },
   {
     limit: 'Connections open on one listener',

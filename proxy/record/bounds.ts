@@ -27,7 +27,7 @@ export const recordBounds = [
     does: 'shed',
     how: 'it is written then',
     metric: 'postern_records_healthy',
-    test: undefined,
+    test: ['test/proxy/record/line-writer.test.ts', 'waits for others for so long, and is written with them then'],
   },
   {
     limit: 'Time a write may take',
@@ -36,7 +36,7 @@ export const recordBounds = [
     does: 'shed',
     how: 'records count as unhealthy, see [operations](operations.md#when-the-disk-is-full)',
     metric: 'postern_records_healthy',
-    test: undefined,
+    test: ['test/proxy/record/line-writer.test.ts', 'that does not come back in time counts as trouble until it does'],
   },
   {
     limit: 'Characters of copies that wait for a collector',
