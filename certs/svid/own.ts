@@ -4,6 +4,7 @@ import type { X509Svid } from '../source.ts'
 import { type Certificate, parseCertificate, sameBytes } from '../x509/certificate.ts'
 import { DerError } from '../x509/der-reader.ts'
 import { basicConstraintsOf, keyUsageOf } from '../x509/extensions.ts'
+import { checkSecondReading } from '../x509/second-reading.ts'
 import { SvidError } from './error.ts'
 import { checkLeaf } from './leaf.ts'
 import { keyOf } from './path.ts'
@@ -16,10 +17,13 @@ import { keyOf } from './path.ts'
  */
 export function takeOwnSvid(chain: readonly Uint8Array[], pkcs8: Uint8Array): X509Svid {
   try {
-    const [leaf, ...signing] = chain.map(parseCertificate)
+    const certificates = chain.map(parseCertificate)
+    const [leaf, ...signing] = certificates
     if (leaf === undefined) throw new SvidError('svid_missing', 'there is no certificate')
     const id = checkLeaf(leaf)
     signing.forEach(checkSigning)
+    // Else no peer could take it.
+    certificates.forEach(checkSecondReading)
     const key = privateKey(pkcs8)
     // Not by `equals`: on keys of two kinds it leaves an error behind in OpenSSL's queue, which the next call then reports.
     if (!sameBytes(spki(createPublicKey(key)), spki(keyOf(leaf).key)))

@@ -5,6 +5,7 @@ import type { TrustBundle } from '../source.ts'
 import { type SpiffeId, type TrustDomain, trustDomainOf } from '../spiffe-id.ts'
 import { type Certificate, parseCertificate } from '../x509/certificate.ts'
 import { DerError } from '../x509/der-reader.ts'
+import { checkSecondReading } from '../x509/second-reading.ts'
 import { SvidError } from './error.ts'
 import { checkLeaf } from './leaf.ts'
 import { findPath, keyOf, type Path } from './path.ts'
@@ -44,6 +45,8 @@ export function validateX509Svid({ chain, bundleFor, now }: SvidQuestion): Valid
     // 5. and 6. A path to one of its roots, along which everything holds.
     const trusted = trustOf(bundle)
     const path = findPath(leaf, presented.map(trusted.intermediates.same), trusted.roots, now)
+    // The TLS stack sees the same in each of them. Only now: what no authority has signed is not worth the time.
+    path.forEach(checkSecondReading)
     trusted.intermediates.remember(path)
     // 7. Nothing on the path revoked.
     checkRevocation(path, trusted.revocationLists)
@@ -102,12 +105,18 @@ function trustOf(bundle: TrustBundle): Trust {
   if (known !== undefined) return known
   const trust: Trust = {
     // A root that cannot be read is no root; the others keep their worth.
-    roots: bundle.x509Authorities.flatMap((der) => attempt(() => parseCertificate(der)) ?? []),
+    roots: bundle.x509Authorities.flatMap((der) => attempt(() => readRoot(der)) ?? []),
     intermediates: new Intermediates(),
     revocationLists: attempt(() => (bundle.revocationLists ?? []).map(parseRevocationList)),
   }
   read.set(bundle, trust)
   return trust
+}
+
+function readRoot(der: Uint8Array): Certificate {
+  const root = parseCertificate(der)
+  checkSecondReading(root)
+  return root
 }
 
 function attempt<T>(act: () => T): T | undefined {
