@@ -229,6 +229,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   })
   closing.push(() => ways.close())
   metrics.budgetUsed.from(() => ways.budgets.map(({ name, used }) => [[name], used] as const))
+  metrics.hostsRemembered.from(() => ways.hostsRemembered.map(([name, hosts]) => [[name], hosts] as const))
   dropStopped = () => ways.dropStopped()
   review = () => exchanges.review((reached) => judge(reached, ways.current, now()))
   // What passes with time (an expiry, a condition on the hour) has no event of its own.

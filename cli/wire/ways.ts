@@ -100,6 +100,11 @@ export class Ways {
     return this.#made.policy.couldAllow(host)
   }
 
+  /** How many hosts of each destination are remembered. */
+  get hostsRemembered(): PooledForwarder['remembered'] {
+    return this.#made.forwarder.remembered
+  }
+
   get policyVersion(): string {
     return this.#made.policy.version
   }

@@ -20,10 +20,10 @@ export interface Bound {
   readonly does: 'reject' | 'close' | 'shed'
   /** What that means there; a reason of refusal with its status in round brackets. */
   readonly how: string
-  /** Where an operator sees that it is reached, or that it comes near; undefined for what is no part of a running proxy. */
+  /** Where an operator sees that it is reached, or that it comes near; undefined for a command, which says so itself. */
   readonly metric: string | undefined
   /** A test that reaches it: its file, and words that stand in it for that case. */
-  readonly test: readonly [file: string, title: string] | undefined
+  readonly test: readonly [file: string, title: string]
 }
 
 interface Section {
@@ -70,15 +70,15 @@ What is too large, too slow or too much, and what happens then. Made by \`npm ru
 - **close**: the connection or the answer is ended; where there is somebody to tell, with the reason named.
 - **shed**: the surplus alone is dropped or put off; the rest goes on.
 
-Each names the [metric](operations.md) that shows it and the test that reaches it, where there is one. \`npm run test:abuse\` attacks a running proxy, and measures what another caller feels of it.
+Each names the [metric](operations.md) that shows it and the test that reaches it. \`npm run test:abuse\` attacks a running proxy, and measures what another caller feels of it.
 `
 
 export function limitsPage(): string {
   const tables = sections.map(({ title, rows, note }) => {
     const lines = rows.map(({ limit, value, unit, does, how, metric, test }) => {
       const happens = how === '' ? does : `${does}, ${how}`
-      const shown = metric === undefined ? '–' : `\`${metric}\``
-      return `| ${limit} | ${number(value, unit)} | ${happens} | ${shown} | ${test === undefined ? '–' : `\`${test[0]}\``} |`
+      const shown = metric === undefined ? 'the command itself' : `\`${metric}\``
+      return `| ${limit} | ${number(value, unit)} | ${happens} | ${shown} | \`${test[0]}\` |`
     })
     const table = `| limit | number | what happens | seen in | test |\n| --- | --- | --- | --- | --- |\n${lines.join('\n')}\n`
     return `\n## ${title}\n\n${table}${note === undefined ? '' : `\n${note}\n`}`

@@ -44,7 +44,7 @@ export const upstreamBounds = [
     unit: 'count',
     does: 'shed',
     how: 'the oldest is forgotten',
-    metric: undefined,
+    metric: 'postern_upstream_hosts_remembered',
     test: ['test/proxy/forward/recent.test.ts', 'keeps what was set last, and no more than a bound'],
   },
   {

@@ -82,6 +82,11 @@ export class Connector {
     return socket
   }
 
+  /** Hosts of which something is remembered. */
+  get remembered(): number {
+    return this.#resolved.size
+  }
+
   /** Addresses of a host when it was connected to last. */
   resolved(host: string): readonly string[] | undefined {
     return this.#resolved.get(host)

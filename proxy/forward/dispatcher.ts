@@ -43,6 +43,11 @@ export class PooledForwarder implements Forwarder {
     this.#mutualFor = mutualFor
   }
 
+  /** Of each destination that was used: its name, and how many of its hosts are remembered. */
+  get remembered(): readonly (readonly [destination: string, hosts: number])[] {
+    return Array.from(this.#pools, ([{ name }, { connector }]) => [name, connector.remembered])
+  }
+
   forward(exchange: Injected, signal: Signal): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (exchange.upgrade !== undefined) {

@@ -39,6 +39,11 @@ export function posternMetrics(build: { readonly version: string; readonly node:
       'From sending a request until the head of its answer.',
       requestBounds,
     ),
+    hostsRemembered: gauge(
+      'postern_upstream_hosts_remembered',
+      'Hosts that are remembered, with their TLS sessions, by destination; none before its first request.',
+      ['destination'],
+    ),
     decisionDuration: registry.histogram(
       'postern_decision_duration_seconds',
       'Asking the policy about one request.',

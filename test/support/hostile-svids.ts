@@ -131,7 +131,6 @@ export function hostileSvids(): readonly Hostile[] {
   })
   refuse('svid_unparsable', 'two signature algorithms that differ', { chain: [differingAlgorithms(root)] })
   const padding = extension('1.3.6.1.4.1.55555.1', false, new Uint8Array(16_384))
-  refuse('svid_unparsable', 'a certificate too large to look into', leaf({ extra: [padding] }))
   refuse(
     'svid_unparsable',
     'an intermediate too large to look into',
