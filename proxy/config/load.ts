@@ -37,7 +37,15 @@ export async function loadConfig(path: string, environment: Environment): Promis
 
 /** As `loadConfig`, and tells what was read. */
 export async function readConfig(file: string, environment: Environment): Promise<Loaded> {
-  const text = await readText(file)
+  return configFrom(await readBytes(file), file, environment)
+}
+
+/**
+ * As `readConfig`, of what has been read of a file.
+ * @param file what it is called in errors; paths in it are relative to its folder
+ */
+export async function configFrom(bytes: Uint8Array, file: string, environment: Environment): Promise<Loaded> {
+  const text = textOf(bytes, file)
   const form = configForm()
   const { data: written, root, faults, usable } = readDocument(text)
   if (!usable) throw new Source(file, text, () => blankValues(text), root).error(faults)
@@ -69,16 +77,18 @@ export async function readConfig(file: string, environment: Environment): Promis
   }
 }
 
-async function readText(file: string): Promise<string> {
-  let bytes: Uint8Array
+async function readBytes(file: string): Promise<Uint8Array> {
   try {
     const found = await stat(file)
     if (!found.isFile() && !found.isFIFO()) throw fileError(file, 'is not a file', 'unreadable')
     // One byte more than is allowed, so that a longer file is noticed without being read.
-    bytes = Buffer.concat(await createReadStream(file, { end: maxBytes }).toArray())
+    return Buffer.concat(await createReadStream(file, { end: maxBytes }).toArray())
   } catch (error) {
     throw error instanceof ConfigError ? error : fileError(file, cannotRead(error), 'unreadable')
   }
+}
+
+function textOf(bytes: Uint8Array, file: string): string {
   if (bytes.byteLength > maxBytes) throw fileError(file, `is larger than ${maxBytes} bytes`, 'invalid')
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)

@@ -126,14 +126,15 @@ export const target: Target = {
       return
     }
     const lines = text.split('\n').slice(0, 20)
-    const reason = reasonOf(chainOf(lines, () => noSignature))
+    const inputs = inputsOf(lines)
+    const reason = reasonOf(chainOf(inputs, () => noSignature))
     must(reason !== undefined, 'a chain that nobody signed is taken')
     // What is wrong with its form is found before the signatures are looked at.
     if (reason !== 'chain_signature_invalid') return
-    const verified = unlessRefused(() => verifyChain(chainOf(lines, signerAt), roots, now), isNamed)
+    const verified = unlessRefused(() => verifyChain(chainOf(inputs, signerAt), roots, now), isNamed)
     if (verified === undefined) return
     check(verified)
-    const forged = chainOf(lines, (hop) => (each) => agentAt(hop).sign(each))
+    const forged = chainOf(inputs, (hop) => (each) => agentAt(hop).sign(each))
     must(reasonOf(forged) === 'chain_signature_invalid', 'a chain signed by its own agents is taken')
   },
 }
@@ -223,9 +224,12 @@ function reasonOf(chain: string): string | undefined {
   }
 }
 
-/** @param lines of each token its header and its payload, with names for what only the signers know */
-function chainOf(lines: readonly string[], signs: (hop: number) => Sign): string {
-  const tokens: string[] = []
+/**
+ * What each token has signed.
+ * @param lines of each token its header and its payload, with names for what only the signers know
+ */
+function inputsOf(lines: readonly string[]): readonly string[] {
+  const inputs: string[] = []
   let parent = ''
   for (let hop = 0; hop * 2 < lines.length; hop++) {
     const [header = '', body = ''] = lines.slice(hop * 2, hop * 2 + 2).map((line) =>
@@ -233,14 +237,17 @@ function chainOf(lines: readonly string[], signs: (hop: number) => Sign): string
         line
           .replaceAll('$ISS', hop === 0 ? issuer : issuerOf(agentAt(hop - 1).public))
           .replaceAll('$KEY', agentAt(hop).public.x)
-          .replaceAll('$PAR', hash('sha256', parent, 'base64url')),
+          .replaceAll('$PAR', () => hash('sha256', parent, 'base64url')),
       ),
     )
     parent = `${Buffer.from(header).toString('base64url')}.${Buffer.from(body).toString('base64url')}`
-    tokens.push(`${parent}.${signs(hop)(parent).toString('base64url')}`)
+    inputs.push(parent)
   }
-  return tokens.join('~')
+  return inputs
 }
+
+const chainOf = (inputs: readonly string[], signs: (hop: number) => Sign): string =>
+  inputs.map((input, hop) => `${input}.${signs(hop)(input).toString('base64url')}`).join('~')
 
 function canonicalIfJson(text: string): string {
   try {
