@@ -49,7 +49,7 @@ export const sections: readonly Section[] = [
   {
     title: 'Credentials',
     rows: credentialBounds,
-    note: 'Leases kept for each credential: 4,096; the one longest unused goes first and is obtained again when it is needed. A source has 30 s, a token server `timeout` of its credential. Those who wait for one are bounded by what a caller may have under way. How often a source that fails is asked: [credentials](credentials.md#how-long-and-what-happens-when).',
+    note: 'Leases kept for each credential: 4,096; the one longest unused goes first and is obtained again when it is needed. A source has 30 s, a token server `timeout` of its credential. How often a source that fails is asked: [credentials](credentials.md#how-long-and-what-happens-when).',
   },
   { title: 'Upstreams', rows: upstreamBounds },
   {

@@ -1,4 +1,5 @@
 // What credentials and their sources may be. A row of docs/limits.md each.
+import { mostWaiting } from './lease-cache.ts'
 import { longestSecret } from './make-secret.ts'
 import { mostMinted } from './manager.ts'
 import { largestAnswer } from './oauth2/json-call.ts'
@@ -42,6 +43,15 @@ export const credentialBounds = [
     how: '`credential_unavailable` (503); the connection is closed',
     metric: 'postern_credential_requests_total',
     test: ['test/proxy/obtain/oauth2/lying-servers.test.ts', 'more than 65536 bytes'],
+  },
+  {
+    limit: 'Requests that wait for leases of one credential',
+    value: mostWaiting,
+    unit: 'count',
+    does: 'reject',
+    how: '`credential_unavailable` (503)',
+    metric: 'postern_credential_requests_total',
+    test: ['test/proxy/obtain/crowd.test.ts', 'are turned away at once, and those who wait have their lease'],
   },
   {
     limit: 'Tokens remembered in order to be taken back',

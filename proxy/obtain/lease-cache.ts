@@ -10,9 +10,10 @@ export interface CredentialEvent {
   readonly provider: string
   /**
    * `hit`: a request was served from the cache; `miss`: it was not; `refresh`: the source was asked ahead of expiry,
-   * behind a request; `failure`: the source was asked and gave nothing of use.
+   * behind a request; `failure`: the source was asked and gave nothing of use; `crowded`: a miss that may not wait, since
+   * too many do.
    */
-  readonly result: 'hit' | 'miss' | 'refresh' | 'failure'
+  readonly result: 'hit' | 'miss' | 'refresh' | 'failure' | 'crowded'
 }
 
 export interface CacheOptions {
@@ -32,6 +33,9 @@ export interface CacheOptions {
   /** Told of one that is not wanted any more: what it was for was stopped while it was made. */
   readonly onUnwanted: (lease: Lease) => void
 }
+
+/** Requests that wait for leases of one credential at once. Each caller has a bound of its own, but there are many callers. */
+export const mostWaiting = 4_096
 
 /** Milliseconds. A source that fails is asked again after the first, then after twice as long, up to the second. */
 const failurePatience = [1_000, 60_000] as const
@@ -71,6 +75,7 @@ export class LeaseCache {
   readonly #entries = new Map<string, Entry>()
   /** Those whose source is being asked, also when they have left the others. */
   readonly #flying = new Set<Entry>()
+  #waiting = 0
   readonly #closing = new AbortController()
   // Made once: an event for each request must cost nothing.
   readonly #events: Readonly<Record<CredentialEvent['result'], CredentialEvent>>
@@ -80,7 +85,13 @@ export class LeaseCache {
     this.#ttl = ttl
     this.#options = options
     const event = (result: CredentialEvent['result']) => ({ credential, provider: provider.kind, result })
-    this.#events = { hit: event('hit'), miss: event('miss'), refresh: event('refresh'), failure: event('failure') }
+    this.#events = {
+      hit: event('hit'),
+      miss: event('miss'),
+      refresh: event('refresh'),
+      failure: event('failure'),
+      crowded: event('crowded'),
+    }
     provider.watch?.(() => this.#entries.clear())
   }
 
@@ -101,7 +112,14 @@ export class LeaseCache {
     if (entry.flight === undefined && !entry.failures.isOver(now)) return Promise.reject(refusalAgain(entry, now))
     // Whoever is cut already must not have anything made for it.
     if (signal.aborted) return Promise.reject(abandoned(signal))
-    return waitFor(entry.flight ?? this.#fly(entry, need), signal)
+    if (this.#waiting >= mostWaiting) {
+      this.#options.onEvent(this.#events.crowded)
+      return Promise.reject(crowded())
+    }
+    this.#waiting += 1
+    return waitFor(entry.flight ?? this.#fly(entry, need), signal).finally(() => {
+      this.#waiting -= 1
+    })
   }
 
   /** @returns whether asking again would give another lease, or the same after its source confirmed it */
@@ -309,6 +327,10 @@ function waitFor(flight: Promise<Lease>, signal: Signal): Promise<Lease> {
 
 function abandoned({ reason }: Signal): Refusal {
   return reason instanceof Refusal ? reason : new Refusal('client_gone', { cause: reason })
+}
+
+function crowded(): Refusal {
+  return new Refusal('credential_unavailable', { detail: 'too many wait for this credential', retryAfter: 1 })
 }
 
 function stopped(): Refusal {

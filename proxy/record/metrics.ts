@@ -51,7 +51,7 @@ export function posternMetrics(build: { readonly version: string; readonly node:
     ),
     credentialRequests: counter(
       'postern_credential_requests_total',
-      'Credentials asked of their source, by kind of provider and result (ok, or the reason of refusal).',
+      'Credentials that were not there, by kind of provider and result (miss, refresh, failure, crowded).',
       ['provider', 'result'],
     ),
     cacheHits: counter('postern_credential_cache_hits_total', 'Credentials that were there already.', ['credential']),
