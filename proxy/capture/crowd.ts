@@ -10,18 +10,21 @@ export const crowdLimits = {
 
 /** One connection. It is idle while no exchange is under way on it. */
 export class Member {
-  readonly source: string
   readonly socket: Socket
-  readonly #now: () => number
+  readonly home: Source
   #underWay = 0
-  /** When it became idle, in steps that only grow. */
-  since: number
+  /** Its neighbours among the idle ones. */
+  before: Member | undefined
+  after: Member | undefined
 
-  constructor(source: string, socket: Socket, now: () => number) {
-    this.source = source
+  constructor(socket: Socket, home: Source) {
     this.socket = socket
-    this.#now = now
-    this.since = now()
+    this.home = home
+  }
+
+  /** Where it comes from. */
+  get source(): string {
+    return this.home.name
   }
 
   get idle(): boolean {
@@ -29,12 +32,49 @@ export class Member {
   }
 
   entered(): void {
+    if (this.idle) this.home.unlink(this)
     this.#underWay += 1
   }
 
   left(): void {
     this.#underWay -= 1
-    this.since = this.#now()
+    if (this.idle) this.home.append(this)
+  }
+}
+
+/** All from one address. The idle ones are chained in the order in which they became so: whoever is to give way is found at once, however many there are. */
+class Source {
+  readonly name: string
+  readonly members = new Set<Member>()
+  #oldest: Member | undefined
+  #newest: Member | undefined
+
+  constructor(name: string) {
+    this.name = name
+  }
+
+  get oldestIdle(): Member | undefined {
+    return this.#oldest
+  }
+
+  /** @param member not in the chain */
+  append(member: Member): void {
+    // A connection may close while something is under way on it.
+    if (!this.members.has(member)) return
+    member.before = this.#newest
+    if (this.#newest === undefined) this.#oldest = member
+    else this.#newest.after = member
+    this.#newest = member
+  }
+
+  /** @param member in the chain */
+  unlink(member: Member): void {
+    const { before, after } = member
+    if (before === undefined) this.#oldest = after
+    else before.after = after
+    if (after === undefined) this.#newest = before
+    else after.before = before
+    member.before = member.after = undefined
   }
 }
 
@@ -43,9 +83,8 @@ export type CrowdLimit = 'connections' | 'connections_of_source'
 export class Crowd {
   readonly #limits: typeof crowdLimits
   readonly #reached: (limit: CrowdLimit) => void
-  readonly #bySource = new Map<string, Set<Member>>()
+  readonly #sources = new Map<string, Source>()
   #size = 0
-  #steps = 0
 
   constructor(reached: (limit: CrowdLimit) => void, limits = crowdLimits) {
     this.#reached = reached
@@ -58,47 +97,45 @@ export class Crowd {
 
   /** @returns undefined where there is no room, and nobody to make it; the connection is to be closed then */
   enter(socket: Socket): Member | undefined {
-    const source = sourceOf(socket.remoteAddress)
+    const name = sourceOf(socket.remoteAddress)
     const { connections, perSource } = this.#limits
-    if ((this.#bySource.get(source)?.size ?? 0) >= perSource && !this.#makeRoom(source, 'connections_of_source'))
+    const known = this.#sources.get(name)
+    if (known !== undefined && known.members.size >= perSource && !this.#makeRoom(known, 'connections_of_source'))
       return undefined
     if (this.#size >= connections && !this.#makeRoom(this.#largest(), 'connections')) return undefined
-    const member = new Member(source, socket, () => ++this.#steps)
-    const theirs = this.#bySource.get(source)
-    if (theirs === undefined) this.#bySource.set(source, new Set([member]))
-    else theirs.add(member)
+    // Making room may have emptied it.
+    const home = this.#sources.get(name) ?? new Source(name)
+    this.#sources.set(name, home)
+    const member = new Member(socket, home)
+    home.members.add(member)
+    home.append(member)
     this.#size += 1
     socket.once('close', () => this.#leave(member))
     return member
   }
 
   *[Symbol.iterator](): Iterator<Socket> {
-    for (const theirs of this.#bySource.values()) for (const { socket } of theirs) yield socket
+    for (const { members } of this.#sources.values()) for (const { socket } of members) yield socket
   }
 
   #leave(member: Member): void {
-    const theirs = this.#bySource.get(member.source)
-    if (theirs?.delete(member) !== true) return
+    const { home } = member
+    if (!home.members.delete(member)) return
+    if (member.idle) home.unlink(member)
     this.#size -= 1
-    if (theirs.size === 0) this.#bySource.delete(member.source)
+    if (home.members.size === 0) this.#sources.delete(home.name)
   }
 
-  #largest(): string {
-    let most = 0
-    let largest = ''
-    for (const [source, { size }] of this.#bySource) {
-      if (size <= most) continue
-      most = size
-      largest = source
-    }
+  #largest(): Source | undefined {
+    let largest: Source | undefined
+    for (const source of this.#sources.values())
+      if (source.members.size > (largest?.members.size ?? 0)) largest = source
     return largest
   }
 
-  #makeRoom(source: string, limit: CrowdLimit): boolean {
+  #makeRoom(source: Source | undefined, limit: CrowdLimit): boolean {
     this.#reached(limit)
-    let oldest: Member | undefined
-    for (const member of this.#bySource.get(source) ?? [])
-      if (member.idle && (oldest === undefined || member.since < oldest.since)) oldest = member
+    const oldest = source?.oldestIdle
     if (oldest === undefined) return false
     this.#leave(oldest)
     oldest.socket.destroy()

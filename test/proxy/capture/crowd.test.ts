@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Crowd, type CrowdLimit, type Member, sourceOf } from '../../../proxy/capture/crowd.ts'
 
@@ -66,6 +67,46 @@ describe('where a limit is reached', () => {
     expect(reached).toEqual(['connections'])
     expect([little, ...many].map(({ destroyed }) => destroyed)).toEqual([false, true, false, false])
   })
+})
+
+it('whatever becomes of whom, the one that has been idle for longest gives way', async () => {
+  const sockets = await Promise.all(Array.from({ length: 6 }, () => accepted()))
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(5), fc.boolean()), { maxLength: 40 }), (steps) => {
+      const crowd = new Crowd(() => {}, { connections: 100, perSource: sockets.length })
+      const members = sockets.map((socket) => present(crowd.enter(socket)))
+      // Written anew without a chain: when each became idle, or undefined while something is under way on it.
+      const idleSince: (number | undefined)[] = members.map((_, at) => at - members.length)
+      const underWay = members.map(() => 0)
+      for (const [step, [who, enters]] of steps.entries()) {
+        const before = underWay[who] ?? 0
+        if (!enters && before === 0) continue
+        if (enters) members[who]?.entered()
+        else members[who]?.left()
+        underWay[who] = before + (enters ? 1 : -1)
+        idleSince[who] = underWay[who] > 0 ? undefined : before === 0 ? idleSince[who] : step
+      }
+      const [first] = members
+        .map((member, at) => ({ member, since: idleSince[at] }))
+        .filter(({ since }) => since !== undefined)
+        .toSorted((one, other) => (one.since ?? 0) - (other.since ?? 0))
+      expect(first?.member).toBe(first === undefined ? undefined : members[0]?.home.oldestIdle)
+      for (const socket of sockets) socket.removeAllListeners('close')
+    }),
+  )
+})
+
+it('a connection that closes while something is under way on it does not come back as idle', async () => {
+  const crowd = new Crowd(() => {}, { connections: 10, perSource: 2 })
+  const [socket, other] = [await accepted(), await accepted()]
+  const member = present(crowd.enter(socket))
+  const kept = present(crowd.enter(other))
+  member.entered()
+  socket.destroy()
+  await once(socket, 'close')
+  member.left()
+  expect(kept.home.oldestIdle).toBe(kept)
+  expect(crowd.size).toBe(1)
 })
 
 it('forgets a connection that has closed', async () => {
