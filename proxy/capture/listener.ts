@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import { createServer as createTcpServer, type Server as FrontServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type { SecureContext, TLSSocket, TlsOptions } from 'node:tls'
+import type { TLSSocket, TlsOptions } from 'node:tls'
 import type { Limiter } from '../../policy/limits.ts'
 import type { Caller, Captured, Connection, FailedConnection, Original, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
@@ -11,7 +11,7 @@ import { type Admit, openTunnel } from './connect.ts'
 import { Crowd, type CrowdLimit, type Member } from './crowd.ts'
 import { Ending } from './ending.ts'
 import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
-import { mutual, mutualContext, spoken } from './mutual.ts'
+import { Handshakes, refusalOfHandshake } from './handshakes.ts'
 import { rate, rateLimits } from './rates.ts'
 import { openRedirected } from './redirected.ts'
 import { endWith, HttpReply, refuseOnSocket } from './reply.ts'
@@ -93,10 +93,9 @@ export class Listener {
   readonly #contexts = new WeakMap<Duplex, Context>()
   readonly #crowd: Crowd
   readonly #limits: typeof limits
-  readonly #handshakes: Limiter
+  /** Undefined where callers come in clear. */
+  readonly #handshakes: Handshakes | undefined
   readonly #leaves: Limiter
-  /** What is shown in handshakes; undefined where callers come in clear. */
-  #shown: SecureContext | undefined
   /** Connections on which a parser gave up: what is still in its buffers must not be read as requests. */
   readonly #spoilt = new WeakSet<Duplex>()
   /** Tunnels in which something was asked. */
@@ -109,11 +108,19 @@ export class Listener {
     this.#options = options
     this.#limits = options.limits ?? limits
     const rates = options.rates ?? rateLimits
-    this.#handshakes = rate(rates.handshakes)
     this.#leaves = rate(rates.leaves)
     this.#crowd = new Crowd((limit) => options.onLimit?.(limit))
-    if (options.accept === 'https-proxy' && options.tls !== undefined) this.#shown = mutualContext(options.tls)
-    const allowHalfOpen = this.#shown === undefined
+    const { tls, turns, now } = options
+    if (options.accept === 'https-proxy' && tls !== undefined)
+      this.#handshakes = new Handshakes({
+        tls,
+        turns,
+        now,
+        rate: rate(rates.handshakes),
+        patience: this.#limits.headMilliseconds,
+        onLimit: () => options.onLimit?.('handshakes'),
+      })
+    const allowHalfOpen = this.#handshakes === undefined
     this.#fronts = Array.from({ length: options.ports ?? 1 }, () =>
       createTcpServer({ allowHalfOpen, noDelay: true }, (socket) => this.#admitted(socket)),
     )
@@ -174,7 +181,7 @@ export class Listener {
 
   /** Replaces the certificate for handshakes to come. */
   present(tls: TlsOptions): void {
-    if (this.#shown !== undefined) this.#shown = mutualContext(tls)
+    this.#handshakes?.present(tls)
   }
 
   /** Takes no new connection; lets exchanges under way end for so long, then cuts them. */
@@ -200,23 +207,14 @@ export class Listener {
     const member = this.#crowd.enter(socket)
     socket.on('error', () => socket.destroy())
     if (member === undefined) socket.destroy()
-    else if (this.#shown === undefined) this.#accept(socket, member)
-    else void this.#greet(socket, member)
+    else if (this.#handshakes === undefined) this.#accept(socket, member)
+    else void this.#greet(socket, member, this.#handshakes)
   }
 
-  /** A handshake costs more than a request, and nobody is known yet; so it waits for the turn of where it comes from. */
-  async #greet(socket: Socket, member: Member): Promise<void> {
-    const { now, turns, onLimit } = this.#options
+  async #greet(socket: Socket, member: Member, handshakes: Handshakes): Promise<void> {
     try {
-      await spoken(socket, this.#limits.headMilliseconds)
-      if (this.#handshakes.take(member.source, now()) > 0) {
-        onLimit?.('handshakes')
-        socket.resetAndDestroy()
-        return
-      }
-      await turns.handshake(member.source)
-      if (socket.destroyed || this.#shown === undefined) return
-      this.#accept(await mutual(socket, this.#shown, this.#limits.headMilliseconds), member)
+      const secured = await handshakes.greet(socket, member.source)
+      if (secured !== undefined) this.#accept(secured, member)
     } catch (error) {
       this.#handshakeFailed(error instanceof Error ? error : new Error(String(error)), socket)
     }
@@ -474,15 +472,6 @@ export class Listener {
 
 function unused(of: Pick<Context, 'facts' | 'member' | 'tunnel'>): Context {
   return { ...of, underWay: 0, last: undefined, farewell: undefined }
-}
-
-/** @returns undefined where nothing was asked: a connection that was opened and dropped, as probes do */
-function refusalOfHandshake(error: NodeJS.ErrnoException): Refusal | undefined {
-  const code = error.code ?? error.message
-  if (code === 'ECONNRESET') return undefined
-  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT')
-    return new Refusal('request_timeout', { detail: 'the TLS handshake took too long' })
-  return new Refusal('bad_request', { detail: `TLS handshake: ${code}`, cause: error })
 }
 
 /** @returns undefined where nothing was asked: a connection that was opened and dropped */
