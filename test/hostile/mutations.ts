@@ -1,7 +1,7 @@
 // Takes the defences out one by one, in copies of the sources, and counts how many of the tests of its hole notice. Run by hand: node test/hostile/mutations.ts [hole …]
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -25,6 +25,8 @@ interface Run {
 
 async function copy(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'postern-mutations-'))
+  // Where root runs this, some tests start what is in it as another user.
+  await chmod(folder, 0o755)
   await cp(root, folder, { recursive: true, filter: (path) => !leftOut.test(relative(root, path)) })
   await symlink(join(root, 'node_modules'), join(folder, 'node_modules'))
   return folder

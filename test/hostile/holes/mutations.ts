@@ -268,4 +268,53 @@ export const mutations: readonly Mutation[] = [
       ),
     ],
   },
+  {
+    hole: 26,
+    what: 'it starts with an inspector, or what else shows its memory',
+    patches: [patch('cli/protect.ts', 'if (ways.length > 0) throw', 'if (ways.length > 99) throw')],
+  },
+  {
+    hole: 26,
+    what: 'SIGUSR1 opens the inspector',
+    patches: [
+      patch('cli/postern.js', "process.on('SIGUSR1', () => {})\n", ''),
+      patch('cli/protect.ts', "  process.on('SIGUSR1', () => undefined)\n", ''),
+    ],
+  },
+  {
+    hole: 26,
+    what: 'others of the same user read its memory',
+    patches: [
+      patch(
+        'cli/protect.ts',
+        'if (nativeCalls()?.becomeUndumpable() !== true)',
+        'if (nativeCalls()?.becomeUndumpable === undefined)',
+      ),
+    ],
+  },
+  {
+    hole: 26,
+    what: 'the kernel goes on showing the variables that it was started with',
+    patches: [patch('cli/protect.ts', '    nativeCalls()?.blankVariable(name)\n', '')],
+  },
+  {
+    hole: 26,
+    what: 'the launcher leaves the permission model off',
+    patches: [patch('cli/postern.js', "  '--permission',\n", '')],
+  },
+  {
+    hole: 26,
+    what: 'no right is given up',
+    patches: [patch('cli/permissions.ts', 'if (!needed.has(right)) permission.drop(right)', 'needed.has(right)')],
+  },
+  {
+    hole: 26,
+    what: 'a configuration that needs what was given up is taken',
+    patches: [patch('cli/run.ts', '        expectNoMoreRights(next)\n', '')],
+  },
+  {
+    hole: 26,
+    what: 'it starts with fewer rights than it needs',
+    patches: [patch('cli/run.ts', '    expectRights(first)\n', '')],
+  },
 ]

@@ -191,4 +191,29 @@ export const holes: readonly Hole[] = [
     wrong: 'A large body leaves before the credential is in place',
     tests: [here('trail', 'H25: a large body leaves before the credential is in place')],
   },
+  {
+    number: 26,
+    wrong: 'What a proxy holds is read out of its memory, and it may do more than it needs to',
+    tests: [
+      { file: 'cli/openings.test.ts', name: 'does not start, be it run or exec' },
+      { file: 'cli/crash.test.ts', name: 'by SIGUSR2 leaves no trace of it, nor a heap snapshot' },
+      {
+        file: 'cli/protect.test.ts',
+        name: 'cannot be looked into by another one of its user; an unprotected one can',
+      },
+      { file: 'cli/protect.test.ts', name: 'says that root can look into it, and shows root no variable' },
+      {
+        file: 'cli/permissions.test.ts',
+        name: 'is switched on by the same options in the launcher, the image and the documents',
+      },
+      {
+        file: 'cli/permissions.test.ts',
+        name: 'gives up commands and writing where nothing needs them, and takes no configuration that would',
+      },
+      {
+        file: 'cli/permissions.test.ts',
+        name: 'does not start with fewer rights than its configuration needs',
+      },
+    ],
+  },
 ]
