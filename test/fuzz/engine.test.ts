@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { Coverage } from './coverage.ts'
 import { Engine } from './engine.ts'
+import { mutatedJson } from './json.ts'
 import { mutated } from './mutate.ts'
 import { Random } from './random.ts'
 import { Seen } from './seen.ts'
@@ -67,6 +68,13 @@ describe('the engine', () => {
     expect(result.inputs).toBe(4_000)
     expect(result.counted).toBe(200)
     expect(result.blocks).toBeGreaterThan(0)
+  })
+
+  it('puts in words of JSON that are not changed themselves', () => {
+    const values = [{ a: ['b'] }]
+    const random = new Random(5)
+    for (let left = 200; left > 0; left--) mutatedJson(Buffer.from('{'), random, { names: ['c'], values })
+    expect(values).toEqual([{ a: ['b'] }])
   })
 
   it('makes the same inputs of the same seed', () => {

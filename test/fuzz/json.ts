@@ -148,7 +148,7 @@ export function mutatedJson(input: Uint8Array, random: Random, material: JsonMat
   try {
     value = JSON.parse(Buffer.from(input).toString('utf8'))
   } catch {
-    value = random.pick(material.values)
+    value = copyOf(random.pick(material.values))
   }
   return Buffer.from(JSON.stringify(mutatedValue(value, random, material)) ?? '')
 }
