@@ -38,6 +38,8 @@ export interface Elsewhere {
 export function kernelFacts(reaper?: number, elsewhere?: Elsewhere): KernelFacts {
   const limit = whyProcessesCannotBeTold()
   let sequence = 0
+  /** Whether the kernel has ever told of a socket by diagnosis. */
+  let diagnoses = false
   let tree: { readonly root: number; readonly processes: ProcessTree } | undefined
 
   function treeBelow(root: number): ProcessTree {
@@ -53,11 +55,12 @@ export function kernelFacts(reaper?: number, elsewhere?: Elsewhere): KernelFacts
       const answer = asked
         ? nativeCalls()?.socketDiagnosis(diagnosisRequest(ends, sequence), elsewhere?.diagnosis)
         : undefined
-      // A kernel without tcp_diag answers as if there were no such socket, so its tables have the last word.
-      return (
-        (answer && diagnosisAnswer(answer, ends, sequence)) ??
-        ownerInTables(ends, elsewhere === undefined ? 'self' : elsewhere.pid())
-      )
+      const owner = answer && diagnosisAnswer(answer, ends, sequence)
+      if (owner !== undefined) diagnoses = true
+      // A kernel without tcp_diag answers as if there were no such socket; only there its tables have the last word, of
+      // which reading takes the longer the more sockets there are.
+      if (owner !== undefined || diagnoses) return owner
+      return ownerInTables(ends, elsewhere === undefined ? 'self' : elsewhere.pid())
     },
     holderOf: (inode, root) => (limit === undefined ? treeBelow(root).holderOf(inode) : undefined),
     descends: (pid, root) => limit === undefined && treeBelow(root).has(pid),

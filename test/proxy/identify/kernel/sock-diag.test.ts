@@ -1,6 +1,6 @@
 // The kernel's answers about real sockets, and what may not be believed of them.
 import { once } from 'node:events'
-import { fstatSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, readFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test, vi } from 'vitest'
@@ -105,6 +105,28 @@ describe.skipIf(why !== undefined)(`socket owners${why === undefined ? '' : ` (s
     })
   })
 })
+
+test.skipIf(why !== undefined)(
+  'once the kernel has told by diagnosis, its tables are not read for sockets that are gone',
+  async () => {
+    let looks = 0
+    const pid = () => {
+      looks += 1
+      return process.pid
+    }
+    const diagnosis = nativeCalls()?.openDiagnosis()
+    const facts = kernelFacts(undefined, { diagnosis, pid })
+    const address = Uint8Array.of(127, 0, 0, 1)
+    const gone = { local: { address, port: 1 }, remote: { address, port: 2 } }
+    expect(facts.socketOwner(gone)).toBeUndefined()
+    expect(looks).toBe(1)
+    const { client, accepted } = await pair('127.0.0.1', '127.0.0.1')
+    expect(facts.socketOwner(endsOf(accepted))?.inode).toBe(inodeOf(client))
+    expect(facts.socketOwner(gone)).toBeUndefined()
+    expect(looks).toBe(1)
+    if (diagnosis !== undefined) closeSync(diagnosis)
+  },
+)
 
 describe('diagnosisAnswer', () => {
   const address = Uint8Array.of(127, 0, 0, 1)
