@@ -10,7 +10,9 @@ import { looksLikeTunnel, type NewNames } from './tunnels.ts'
 export const ttl = 30
 /** Resolutions under way at once; more are answered as failed. */
 export const mostUnderWay = 64
-/** Of these with the system at once: what connects must find a turn beside them. */
+/** Queries that wait for these, many perhaps for one name; more are answered as failed. */
+export const mostWaiting = 256
+/** Resolutions with the system at once: what connects must find a turn beside them. */
 export const mostAsked = 4
 
 export type DnsResult = 'answered' | 'empty' | 'not_allowed' | 'tunnel' | 'failed' | 'overloaded' | 'malformed'
@@ -34,6 +36,8 @@ const nothing = (result: DnsResult, code: number): DnsAnswer => ({ result, code,
 
 export class Answerer {
   readonly #sources: DnsSources
+  /** Queries that wait for a resolution. */
+  #waiting = 0
   /** A client asks for both families at once; one resolution serves both. */
   readonly #underWay = new Map<string, Promise<readonly string[]>>()
 
@@ -55,7 +59,8 @@ export class Answerer {
     // TXT, NULL and the like carry what somebody writes; HTTPS and SVCB would name keys and addresses that are not ours.
     if (query.type !== types.A && query.type !== types.AAAA) return nothing('empty', codes.ok)
     const resolving = this.#resolving(host)
-    if (resolving === undefined) return nothing('overloaded', codes.failed)
+    if (resolving === undefined || this.#waiting >= mostWaiting) return nothing('overloaded', codes.failed)
+    this.#waiting += 1
     try {
       const all = await resolving
       const addresses = all.filter((address) => isIPv4(address) === (query.type === types.A))
@@ -64,6 +69,8 @@ export class Answerer {
     } catch (error) {
       const unknown = error instanceof Refusal && /ENOTFOUND/.test(error.detail ?? '')
       return nothing('failed', unknown ? codes.noSuchName : codes.failed)
+    } finally {
+      this.#waiting -= 1
     }
   }
 

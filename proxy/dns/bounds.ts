@@ -1,5 +1,5 @@
 // What the DNS stub is asked and gives out. A row of docs/limits.md each.
-import { mostAsked, mostUnderWay } from './answer.ts'
+import { mostAsked, mostUnderWay, mostWaiting } from './answer.ts'
 import { longestQuery } from './message.ts'
 import { mostPins } from './pins.ts'
 import { mostStreams, streamIdle } from './stub.ts'
@@ -25,7 +25,16 @@ export const dnsBounds = [
     test: ['test/proxy/dns/stub.test.ts', 'asks for so many names at once and no more'],
   },
   {
-    limit: 'Of these being resolved by the system at once',
+    limit: 'DNS queries that wait for these, many perhaps for one name',
+    value: mostWaiting,
+    unit: 'count',
+    does: 'reject',
+    how: 'answered as failed',
+    metric: 'postern_dns_queries_total',
+    test: ['test/proxy/dns/stub.test.ts', 'lets so many queries wait for one name and no more'],
+  },
+  {
+    limit: 'Resolutions with the system at once',
     value: mostAsked,
     unit: 'count',
     does: 'shed',

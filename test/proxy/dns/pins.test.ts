@@ -40,6 +40,7 @@ const doors: Doors = {
     tunnels.push(exchange)
     await reply.refuse(new Refusal('no_rule'))
   },
+  room: () => undefined,
   async admit(_connection, host) {
     if (host === 'opaque.example') return { caller, reach: 'opaque' }
     return { caller, reach: /^\d/.test(host) ? 'none' : 'inspect' }

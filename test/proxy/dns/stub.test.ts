@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { Answerer, type DnsResult, mostUnderWay } from '../../../proxy/dns/answer.ts'
+import { Answerer, type DnsResult, mostUnderWay, mostWaiting } from '../../../proxy/dns/answer.ts'
 import { Pins, pinned } from '../../../proxy/dns/pins.ts'
 import { DnsStub, mostStreams } from '../../../proxy/dns/stub.ts'
 import { mostNewNames, NewNames } from '../../../proxy/dns/tunnels.ts'
@@ -271,4 +271,24 @@ describe('the stub', () => {
     release()
     expect((await all).filter(({ code }) => code === 2)).toHaveLength(1)
   })
+
+  it('lets so many queries wait for one name and no more', async () => {
+    let release: () => void = () => {}
+    held = new Promise((resolve) => {
+      release = resolve
+    })
+    const { queries, answered } = answeredWithout(mostWaiting + 1)
+    expect(await answered).toMatchObject({ result: 'overloaded', code: 2 })
+    release()
+    expect((await Promise.all(queries)).filter(({ result }) => result === 'answered')).toHaveLength(mostWaiting)
+    // Whoever comes later finds room.
+    expect((await ask('api.example')).addresses).toEqual(['203.0.113.7'])
+  })
 })
+
+/** So many queries for one name at once, without a socket that would lose some of them; and the first that is answered. */
+function answeredWithout(count: number) {
+  const asking = { name: 'api.example', type: 1, class: 1, recursionDesired: true, edns: false }
+  const queries = Array.from({ length: count }, () => answerer.answer({ ...asking, id: 7, question: new Uint8Array() }))
+  return { queries, answered: Promise.race(queries) }
+}
