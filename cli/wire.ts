@@ -10,7 +10,7 @@ import { createResolver } from '../proxy/forward/resolver.ts'
 import type { Attestor } from '../proxy/identify/attestor.ts'
 import { verifyUserToken } from '../proxy/identify/user-token.ts'
 import { OpenExchanges } from '../proxy/open-exchanges.ts'
-import { admit, handle, judge, record, tunnel } from '../proxy/pipeline.ts'
+import { admit, handle, judge, record, room, tunnel } from '../proxy/pipeline.ts'
 import { type Diagnostics, diagnostics } from '../proxy/record/diagnostics.ts'
 import { eventJournal } from '../proxy/record/event-journal.ts'
 import { observer, posternMetrics } from '../proxy/record/metrics.ts'
@@ -162,7 +162,6 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   closing.push(() => cluster?.close())
   const exchanges = new OpenExchanges()
   const turns = new Turns()
-  metrics.turnsWaiting.from(() => turns.waiting)
   /** What stops end; there is something to end as soon as there are listeners. */
   let review = (): number => 0
   let dropStopped = (): Promise<void> => Promise.resolve()
@@ -241,6 +240,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
     handle: (captured, reply) => handle(captured, reply, ways.current),
     tunnel: (captured, reply) => tunnel(captured, reply, ways.current),
     admit: (connection, host, port) => admit(connection, host, port, ways.current, now()),
+    room: (connection) => room(connection, ways.current),
     failed: (failure) => record(failure, ways.current),
   }
   const namesOf = await openDns(config.dns, (host) => ways.couldAllow(host), ports, house, extras.room)
@@ -260,6 +260,7 @@ async function raise(config: Config, extras: Extras, closing: Closing): Promise<
   let grace = 0
   closing.push(() => listeners.close(grace))
   metrics.connectionsActive.from(() => listeners.connections)
+  metrics.turnsWaiting.from(() => turns.waiting + listeners.waiting)
   for (const port of listeners.ports) ports.add(port)
   readiness.ready('listeners')
 

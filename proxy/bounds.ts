@@ -1,6 +1,6 @@
 // What one caller may have of the one thread. A row of docs/limits.md each.
 import { mostAtOnce } from './open-exchanges.ts'
-import { perTurn } from './turns.ts'
+import { mostWaiting, perTurn } from './turns.ts'
 
 export const pipelineBounds = [
   {
@@ -35,6 +35,24 @@ export const pipelineBounds = [
       'test/proxy/turns.test.ts',
       'lets whoever is alone begin at once, as far as one turn goes, and the rest in later ones, in order',
     ],
+  },
+  {
+    limit: 'Answers passed on in one turn, while several ask',
+    value: perTurn.answers.shared,
+    unit: 'count',
+    does: 'shed',
+    how: 'the rest waits for the next turns, one caller after the other; 32 while one asks alone',
+    metric: 'postern_turns_waiting',
+    test: ['test/proxy/turns.test.ts', 'has answers not wait for requests, and takes callers in turn for them, too'],
+  },
+  {
+    limit: 'Requests and answers of one caller that wait for their turn',
+    value: mostWaiting,
+    unit: 'count',
+    does: 'shed',
+    how: 'connections on which more could be asked are not read until there are fewer',
+    metric: 'postern_turns_waiting',
+    test: ['test/proxy/turns.test.ts', 'has whoever has many waiting ask for no more until there are fewer'],
   },
   {
     limit: 'TLS handshakes begun in one turn of the event loop, while several ask',

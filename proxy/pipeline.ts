@@ -75,6 +75,11 @@ export function tunnel(captured: Captured, reply: Reply, way: Way): Promise<void
   return conclude(captured, new Story(captured, 'tunnel', way.stopwatch), reply, way, open)
 }
 
+/** When another request may be read from a connection: a caller who has many waiting is not to pile up more. */
+export function room(connection: Connection, way: Way): undefined | Promise<void> {
+  return way.turns.room(whoseTurn(connection))
+}
+
 type Passage = (captured: Captured, story: Story, way: Way, signal: Signal, exchange: OpenExchange) => Promise<Answer>
 
 async function conclude(captured: Captured, story: Story, reply: Reply, way: Way, passage: Passage): Promise<void> {
@@ -106,7 +111,8 @@ async function pass(
   refuseAllStopped(way.stops)
 
   // One caller after the other, so that nobody waits for all that another asks.
-  const turn = way.turns.take(whoseTurn(captured.connection))
+  const who = whoseTurn(captured.connection)
+  const turn = way.turns.take(who)
   if (turn !== undefined) await turn
 
   // Before anything else, since every rule speaks of somebody. Fails as `unidentified_caller`, `svid_*`, `chain_*`.
@@ -146,6 +152,10 @@ async function pass(
     injected = story.came('inject', inject(story.came('obtain', fresh), way.placements))
     answer = story.answered(await way.forwarder.forward(injected, signal))
   }
+
+  // Answers to one caller may all come at once, and cost as much as what they answer.
+  const due = way.turns.answer(who)
+  if (due !== undefined) await due
 
   // Last, since only now is there an answer that could give the secret back. Fails as `response_uninspectable`, `secret_echoed`.
   // What is left of it is what counts.

@@ -20,6 +20,8 @@ export interface Listeners {
   readonly ports: readonly number[]
   /** Connections open now. */
   readonly connections: number
+  /** Connections that wait to be read. */
+  readonly waiting: number
   close(graceMilliseconds: number): Promise<void>
 }
 
@@ -84,6 +86,9 @@ export async function openListeners(listen: readonly ListenSettings[], surroundi
     ports,
     get connections() {
       return listeners.reduce((sum, listener) => sum + listener.connections, 0)
+    },
+    get waiting() {
+      return listeners.reduce((sum, listener) => sum + listener.waiting, 0)
     },
     async close(grace) {
       stopped.abort()

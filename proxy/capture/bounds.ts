@@ -4,6 +4,7 @@ import { largestHello } from './client-hello.ts'
 import { crowdLimits } from './crowd.ts'
 import { limits } from './listener.ts'
 import { rateLimits } from './rates.ts'
+import { readingLimits } from './reading.ts'
 import { mostFields } from './request.ts'
 
 export const captureBounds = [
@@ -99,6 +100,30 @@ export const captureBounds = [
     how: 'the one of theirs that is idle for longest; where none is, the new one',
     metric: 'postern_limits_reached_total',
     test: ['test/proxy/capture/crowd.test.ts', 'the one of the source that has been idle for longest gives way'],
+  },
+  {
+    limit: 'Connections to one listener that come within 10 ms and are read at once',
+    value: readingLimits.newcomers,
+    unit: 'count',
+    does: 'shed',
+    how: 'further ones are read in turns of a millisecond, up to 16 at once, until they have asked something',
+    metric: 'postern_turns_waiting',
+    test: [
+      'test/proxy/capture/reading.test.ts',
+      'of many that come at once a few are read at once, and all are answered',
+    ],
+  },
+  {
+    limit: 'Connections to one listener on which a head may come in pieces unnoticed',
+    value: readingLimits.few,
+    unit: 'count',
+    does: 'shed',
+    how: 'where there are more, those with such heads are read in turns of a millisecond',
+    metric: 'postern_turns_waiting',
+    test: [
+      'test/proxy/capture/reading.test.ts',
+      'of heads that come in pieces, few are read at once where there are many connections',
+    ],
   },
   {
     limit: 'TLS handshakes with one listener from one address, in ten seconds',

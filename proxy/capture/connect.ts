@@ -1,8 +1,8 @@
 // A CONNECT: who asks and whether anything could be allowed there is settled before the tunnel is opened, and what is
 // spoken in it before anything is decrypted.
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { isIP } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { Caller, Captured, Connection, HostName } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import type { ClientHello } from './client-hello.ts'
@@ -22,7 +22,7 @@ export type Admit = (
 interface Attempt {
   readonly id: string
   readonly message: IncomingMessage
-  readonly socket: Duplex
+  readonly socket: Socket
   readonly head: Buffer
   readonly connection: Connection
   readonly now: number
@@ -38,7 +38,7 @@ interface Attempt {
 
 export interface Opened {
   /** The decrypted, or plain, stream of requests. */
-  readonly socket: Duplex
+  readonly socket: Socket
   readonly place: Place
   readonly caller: Caller
 }

@@ -13,6 +13,7 @@ import { Ending } from './ending.ts'
 import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
 import { Handshakes, refusalOfHandshake } from './handshakes.ts'
 import { rate, rateLimits } from './rates.ts'
+import { Reading, type readingLimits } from './reading.ts'
 import { openRedirected } from './redirected.ts'
 import { endWith, HttpReply, refuseOnSocket } from './reply.ts'
 import { captureRequest, type Place } from './request.ts'
@@ -26,6 +27,8 @@ export interface Doors {
   handle(captured: Captured, reply: Reply): Promise<void>
   tunnel(captured: Captured, reply: Reply): Promise<void>
   readonly admit: Admit
+  /** Resolves when another request may be read from the connection; undefined: at once. */
+  room(connection: Connection): undefined | Promise<void>
   failed(failure: FailedConnection): void
 }
 
@@ -58,6 +61,7 @@ export interface ListenerOptions {
   /** Others than usual, to reach them sooner. */
   readonly limits?: typeof limits
   readonly rates?: typeof rateLimits
+  readonly reading?: typeof readingLimits
 }
 
 export type ListenerLimit = CrowdLimit | 'handshakes' | 'leaves'
@@ -77,7 +81,8 @@ interface Context {
   readonly member: Member
   /** Set inside a tunnel: where CONNECT said that it leads, and who asked. */
   readonly tunnel: { readonly place: Place; readonly connection: Connection } | undefined
-  /** Requests on this connection that are not answered yet, and the last one of them. */
+  /** Requests on this connection altogether, those that are not answered yet, and the last one of them. */
+  asked: number
   underWay: number
   last: { readonly message: IncomingMessage; readonly response: ServerResponse } | undefined
   /** What is to be said when they are. */
@@ -103,12 +108,14 @@ export class Listener {
   /** Connections on which a tunnel is being opened. */
   readonly #opening = new Set<Duplex>()
   readonly #ending = new Ending()
+  readonly #reading: Reading
 
   constructor(options: ListenerOptions) {
     this.#options = options
     this.#limits = options.limits ?? limits
     const rates = options.rates ?? rateLimits
     this.#leaves = rate(rates.leaves)
+    this.#reading = new Reading(options.reading)
     this.#crowd = new Crowd((limit) => options.onLimit?.(limit))
     const { tls, turns, now } = options
     if (options.accept === 'https-proxy' && tls !== undefined)
@@ -142,8 +149,8 @@ export class Listener {
       .on('checkContinue', (message, response) => this.#request(message, response, () => response.writeContinue()))
       .on('checkExpectation', (message, response) => this.#request(message, response, undefined))
       .on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head))
-      .on('connect', (message, socket, head) => void this.#connect(message, socket, head))
-      .on('clientError', (error, socket) => this.#clientError(error, socket))
+      .on('connect', (message, _, head) => void this.#connect(message, head))
+      .on('clientError', (error, socket) => this.#clientError(error, socket as Socket))
     // Starts the watch over slow heads, which a server that listens itself would start then.
     this.#http.emit('listening')
   }
@@ -177,6 +184,11 @@ export class Listener {
   /** Connections open now. */
   get connections(): number {
     return this.#crowd.size
+  }
+
+  /** Connections that wait to be read. */
+  get waiting(): number {
+    return this.#reading.waiting
   }
 
   /** Replaces the certificate for handshakes to come. */
@@ -227,8 +239,13 @@ export class Listener {
     const id = requestId(now())
     const facts = factsOf(socket, { id, listener: name, accept, peerCredentials, original, isolation })
     if (redirection !== undefined) return void this.#redirected(socket, member, facts, redirection.isOwn)
-    this.#contexts.set(socket, unused({ facts, member, tunnel: undefined }))
+    this.#read(socket, unused({ facts, member, tunnel: undefined }))
+  }
+
+  #read(socket: Socket, context: Context): void {
+    this.#contexts.set(socket, context)
     this.#http.emit('connection', socket)
+    this.#reading.watch(socket, context)
   }
 
   #handshakeFailed(error: NodeJS.ErrnoException, socket: Socket): void {
@@ -256,6 +273,7 @@ export class Listener {
       this.#overtaking(socket, context)
       return
     }
+    this.#reading.forget(message.socket)
     if (head.length > 0) socket.unshift(head)
     const response = new ServerResponse(message)
     response.shouldKeepAlive = false
@@ -291,11 +309,14 @@ export class Listener {
     }
     context.last = { message, response }
     const reply = new HttpReply(captured.id, message, response, this.#ending)
-    void this.#follow(doors.handle(captured, reply), context)
+    void this.#follow(doors.handle(captured, reply), context).then(() =>
+      this.#hold(message.socket, connection, context),
+    )
   }
 
   /** @param exchange never rejects; ends when it is recorded */
   #follow(exchange: Promise<void>, context: Context): Promise<void> {
+    context.asked += 1
     context.underWay += 1
     context.member.entered()
     this.#ending.entered()
@@ -303,9 +324,22 @@ export class Listener {
       this.#ending.left()
       context.underWay -= 1
       context.member.left()
-      if (context.underWay === 0) context.farewell?.()
+      if (context.underWay === 0) {
+        // An idle connection holds nothing of what passed on it.
+        context.last = undefined
+        context.farewell?.()
+      }
       if (this.#ending.begun) this.#http.closeIdleConnections()
     })
+  }
+
+  /** Where there is no room for more requests of a caller, the next one stays unread. */
+  #hold(socket: Socket, connection: Connection, { underWay }: Context): void {
+    if (underWay > 0 || socket.destroyed) return
+    const room = this.#options.doors.room(connection)
+    if (room === undefined) return
+    socket.pause()
+    void room.then(() => socket.resume())
   }
 
   /** The connection is to become another one while answers on it are still to come; what belongs to whom could not be told. */
@@ -317,11 +351,13 @@ export class Listener {
     socket.destroy()
   }
 
-  async #connect(message: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+  async #connect(message: IncomingMessage, head: Buffer): Promise<void> {
+    const { socket } = message
     const context = this.#context(socket)
     if (context === undefined) return
     socket.on('error', () => socket.destroy())
     if (context.underWay > 0) return this.#overtaking(socket, context)
+    this.#reading.forget(socket)
     const { doors, leaves, now } = this.#options
     const connection = context.facts.connection(presented(message.rawHeaders))
     const id = requestId(now())
@@ -387,8 +423,7 @@ export class Listener {
     if (opened === undefined) return
     if (opened.secured !== undefined)
       return this.#enter(id, opened.socket, { facts, member }, connection, opened.secured)
-    this.#contexts.set(socket, unused({ facts, member, tunnel: undefined }))
-    this.#http.emit('connection', socket)
+    this.#read(socket, unused({ facts, member, tunnel: undefined }))
   }
 
   /** @throws Refusal `too_many_hosts` */
@@ -404,12 +439,11 @@ export class Listener {
   /** Requests are read from the inside of a tunnel. */
   #enter(
     id: string,
-    socket: Duplex,
+    socket: Socket,
     { facts, member }: Pick<Context, 'facts' | 'member'>,
     connection: Connection,
     { place, caller }: { readonly place: Place; readonly caller: Caller },
   ): void {
-    this.#contexts.set(socket, unused({ facts, member, tunnel: { place, connection } }))
     socket.once('close', () => {
       if (this.#used.has(socket) || this.#spoilt.has(socket) || this.#ending.begun) return
       // Clients that verify only after the handshake, Node among them, show their distrust in this way alone.
@@ -417,10 +451,10 @@ export class Listener {
         'closed before any request; a client that does not trust the certificate made for this host does that'
       this.#fail(id, connection, place.host, caller, new Refusal('client_gone', { detail }))
     })
-    this.#http.emit('connection', socket)
+    this.#read(socket, unused({ facts, member, tunnel: { place, connection } }))
   }
 
-  #clientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  #clientError(error: NodeJS.ErrnoException, socket: Socket): void {
     const refusal = refusalOfParser(error)
     if (refusal === undefined) {
       socket.destroy()
@@ -429,6 +463,9 @@ export class Listener {
     const context = this.#context(socket)
     if (context === undefined) return
     this.#spoilt.add(socket)
+    // The parser would fail again over all that is still to come.
+    this.#reading.forget(socket)
+    socket.pause()
     const id = requestId(this.#options.now())
     const connection = context.tunnel?.connection ?? context.facts.connection(undefined)
     this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
@@ -471,7 +508,7 @@ export class Listener {
 }
 
 function unused(of: Pick<Context, 'facts' | 'member' | 'tunnel'>): Context {
-  return { ...of, underWay: 0, last: undefined, farewell: undefined }
+  return { ...of, asked: 0, underWay: 0, last: undefined, farewell: undefined }
 }
 
 /** @returns undefined where nothing was asked: a connection that was opened and dropped */

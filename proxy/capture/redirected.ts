@@ -1,6 +1,5 @@
 // A connection that the kernel turned round to us: its caller asked for an address, and the name inside says for whom it is.
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import type { Caller, Captured, Connection, HostName, Original } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import type { Admit } from './connect.ts'
@@ -29,7 +28,7 @@ interface Attempt {
 
 export interface Opened {
   /** The decrypted, or plain, stream of requests. */
-  readonly socket: Duplex
+  readonly socket: Socket
   /** Undefined for plain HTTP, where each request names its host. */
   readonly secured: { readonly place: Place; readonly caller: Caller } | undefined
 }

@@ -27,7 +27,10 @@ export function posternMetrics(build: { readonly version: string; readonly node:
       'Connections that a limit closed or kept from a leaf, by limit (connections, connections_of_source, handshakes, leaves).',
       ['limit'],
     ),
-    turnsWaiting: gauge('postern_turns_waiting', 'Requests and handshakes that wait for their turn now.'),
+    turnsWaiting: gauge(
+      'postern_turns_waiting',
+      'Requests, answers, handshakes and connections that wait for their turn now.',
+    ),
     dnsQueries: counter(
       'postern_dns_queries_total',
       'DNS queries, by result (answered, empty, not_allowed, tunnel, failed, overloaded, malformed).',

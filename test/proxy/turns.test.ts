@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { perTurn, Turns } from '../../proxy/turns.ts'
+import { mostWaiting, perTurn, Turns } from '../../proxy/turns.ts'
 
 const nextTurn = () => new Promise<void>((resolve) => setImmediate(resolve))
 
@@ -56,4 +56,43 @@ it('keeps nothing when all have had their turn', async () => {
   while (turns.waiting > 0) await nextTurn()
   await nextTurn()
   expect(turns.take('anybody')).toBeUndefined()
+})
+
+it('has answers not wait for requests, and takes callers in turn for them, too', async () => {
+  const turns = new Turns()
+  for (let at = 0; at < 200; at++) void turns.take(`caller ${at % 3}`)
+  const order: string[] = []
+  const answer = (who: string) => {
+    const turn = turns.answer(who)
+    if (turn === undefined) order.push(who)
+    else void turn.then(() => order.push(who))
+  }
+  for (let at = 0; at < 100; at++) answer('flood')
+  answer('little')
+  await nextTurn()
+  await nextTurn()
+  // Whatever the first turn held, and one round more.
+  expect(order.indexOf('little')).toBeGreaterThan(0)
+  expect(order.indexOf('little')).toBeLessThanOrEqual(perTurn.answers.alone + perTurn.answers.shared)
+  while (turns.waiting > 0) await nextTurn()
+})
+
+it('has whoever has many waiting ask for no more until there are fewer', async () => {
+  const turns = new Turns()
+  expect(turns.room('flood')).toBeUndefined()
+  for (let at = 0; at < mostWaiting + perTurn.requests.alone; at++) void turns.take('flood')
+  const asking = turns.waiting
+  expect(asking).toBeGreaterThanOrEqual(mostWaiting)
+  let released = 0
+  for (let at = 0; at < 3 * mostWaiting; at++) void turns.room('flood')?.then(() => (released += 1))
+  expect(turns.waiting).toBe(asking + 3 * mostWaiting)
+  // It is nobody else's matter.
+  expect(turns.room('little')).toBeUndefined()
+  // No more at once than could wait then.
+  while (released === 0) await nextTurn()
+  expect(released).toBeLessThanOrEqual(mostWaiting)
+  while (turns.waiting > 0) await nextTurn()
+  await nextTurn()
+  expect(released).toBe(3 * mostWaiting)
+  expect(turns.room('flood')).toBeUndefined()
 })

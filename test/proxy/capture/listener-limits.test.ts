@@ -25,6 +25,7 @@ const doors: Doors = {
   handle: async (_, reply) => void (await reply.refuse(new Refusal('no_rule'))),
   tunnel: async (_, reply) => void (await reply.refuse(new Refusal('no_rule'))),
   admit: async () => ({ caller, reach: 'inspect' }),
+  room: () => undefined,
   failed: (failure) => void failures.push(failure),
 }
 

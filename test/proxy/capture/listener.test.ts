@@ -37,6 +37,8 @@ class Recorder implements Doors {
   tunnel: Doors['tunnel'] = async (_captured, reply) => {
     await reply.refuse(new Refusal('upstream_unreachable'))
   }
+  room: Doors['room'] = () => undefined
+
   admit: Doors['admit'] = async (_connection, host) => {
     if (host === 'forbidden.example') return { caller, reach: 'none' }
     return { caller, reach: host === 'opaque.example' ? 'opaque' : 'inspect' }

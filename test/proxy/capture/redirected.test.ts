@@ -34,6 +34,7 @@ const doors: Doors = {
     const { port: at } = beyond.address() as { port: number }
     await reply.send({ ...answered(''), tunnel: connectTcp({ port: at, host: '127.0.0.1', allowHalfOpen: true }) })
   },
+  room: () => undefined,
   async admit(_connection, host) {
     if (host === 'nobody.example') throw new Refusal('unidentified_caller')
     if (host.startsWith('opaque') || host === '203.0.113.9') return { caller, reach: 'opaque' }

@@ -1,0 +1,156 @@
+// Which connections are read when. To read from one costs little, but thousands may have something at once, and all others would wait for all of it. So where there are many, those whose heads come in pieces are read in turns, and where many come at once, those that have asked nothing yet.
+import type { Socket } from 'node:net'
+
+export const readingLimits = {
+  /** Connections up to which nobody is looked at: that many pieces at once are not felt. */
+  few: 128,
+  /** Milliseconds between two looks for heads that have begun and not ended. */
+  lookEvery: 250,
+  /** Connections that may come at once and be read at once, */
+  newcomers: 4,
+  /** in so many milliseconds. */
+  newcomersIn: 10,
+  /** Milliseconds of a turn, at least; */
+  turn: 1,
+  /** for each by which the thread is late then, so many more until the next: whose heads cost much are read seldom. */
+  rest: 4,
+  /** Milliseconds until the next, at most. */
+  longest: 50,
+  /** Connections that have a turn together, at most: one, and twice as many after each turn in which all of them asked. */
+  together: 16,
+}
+
+/** What is known of the requests on a connection. */
+export interface Asked {
+  /** Not answered yet. */
+  readonly underWay: number
+  /** Altogether. */
+  readonly asked: number
+}
+
+interface Watched {
+  readonly socket: Socket
+  readonly requests: Asked
+  /** Of the socket and of its requests, when it was looked at last. */
+  bytes: number
+  asked: number
+  /** Whether it is read in turns. */
+  slow: boolean
+}
+
+export class Reading {
+  readonly #limits: typeof readingLimits
+  readonly #watched = new Map<Socket, Watched>()
+  /** Not read now; the first is the next. */
+  readonly #waiting = new Set<Watched>()
+  /** Whose turn it is. */
+  #current: readonly Watched[] = []
+  #together = 1
+  #turning = false
+  #newcomers = 0
+  #looks: NodeJS.Timeout | undefined
+
+  constructor(limits = readingLimits) {
+    this.#limits = limits
+  }
+
+  /** Connections that wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.size
+  }
+
+  /** @param socket which a parser of HTTP has just begun to read, and will until it closes or is forgotten */
+  watch(socket: Socket, requests: Asked): void {
+    const { few, lookEvery, newcomers, newcomersIn } = this.#limits
+    const watched = { socket, requests, bytes: socket.bytesRead, asked: requests.asked, slow: false }
+    this.#watched.set(socket, watched)
+    socket.once('close', () => this.forget(socket))
+    if (this.#watched.size > few) this.#looks ??= setInterval(this.#look, lookEvery).unref()
+    if (this.#newcomers === 0) setTimeout(() => (this.#newcomers = 0), newcomersIn).unref()
+    this.#newcomers += 1
+    // Later, since what the parser has told the socket takes effect only then.
+    if (this.#newcomers > newcomers) process.nextTick(() => this.#slow(watched))
+  }
+
+  /** It is no longer HTTP that comes on it. */
+  forget(socket: Socket): void {
+    const watched = this.#watched.get(socket)
+    if (watched === undefined) return
+    this.#watched.delete(socket)
+    this.#waiting.delete(watched)
+  }
+
+  readonly #look = (): void => {
+    for (const watched of this.#watched.values()) {
+      if (watched.slow) continue
+      const { socket, bytes } = watched
+      const complete = wasAsked(watched)
+      watched.bytes = socket.bytesRead
+      if (!complete && watched.bytes !== bytes) this.#slow(watched)
+    }
+    if (this.#watched.size > this.#limits.few) return
+    clearInterval(this.#looks)
+    this.#looks = undefined
+  }
+
+  #slow(watched: Watched): void {
+    watched.slow = true
+    this.#wait(watched)
+  }
+
+  #wait(watched: Watched): void {
+    if (!this.#watched.has(watched.socket)) return
+    watched.socket.pause()
+    this.#waiting.add(watched)
+    if (!this.#turning) this.#next(this.#limits.turn)
+  }
+
+  #next(milliseconds: number): void {
+    this.#turning = true
+    const due = performance.now() + milliseconds
+    setTimeout(() => this.#turn(performance.now() - due), milliseconds).unref()
+  }
+
+  /** @param late milliseconds for which the thread had other things to do */
+  #turn(late: number): void {
+    const { turn, rest, longest } = this.#limits
+    const asked = this.#settle()
+    this.#together = this.#fitting(asked, late > turn)
+    const next: Watched[] = []
+    for (const watched of this.#waiting) {
+      if (next.length >= this.#together) break
+      this.#waiting.delete(watched)
+      next.push(watched)
+      watched.socket.resume()
+    }
+    this.#current = next
+    if (next.length > 0) this.#next(Math.min(turn + rest * Math.max(0, late), longest))
+    else this.#turning = false
+  }
+
+  /** @returns how many of those whose turn it was have asked something; the others wait again */
+  #settle(): number {
+    let complete = 0
+    for (const watched of this.#current) {
+      if (wasAsked(watched)) {
+        complete += 1
+        watched.slow = false
+        watched.bytes = watched.socket.bytesRead
+      } else this.#wait(watched)
+    }
+    return complete
+  }
+
+  #fitting(asked: number, late: boolean): number {
+    if (late) return Math.max(1, this.#together >> 1)
+    if (asked < this.#current.length) return 1
+    return Math.min(this.#together * 2, this.#limits.together)
+  }
+}
+
+/** Whether a head was complete since it was looked at last. */
+function wasAsked(watched: Watched): boolean {
+  const { requests, asked } = watched
+  watched.asked = requests.asked
+  return requests.underWay > 0 || requests.asked !== asked
+}

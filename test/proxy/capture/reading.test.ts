@@ -1,0 +1,145 @@
+import { once } from 'node:events'
+import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { Reading, readingLimits } from '../../../proxy/capture/reading.ts'
+
+const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+let http: HttpServer
+let server: Server
+/** The ends that are read, in the order in which they came, with what was asked on each. */
+let read: { readonly socket: Socket; readonly requests: { underWay: number; asked: number } }[]
+const clients: Socket[] = []
+
+beforeEach(() => {
+  read = []
+})
+
+afterEach(() => {
+  for (const client of clients.splice(0)) client.destroy()
+  server.close()
+  http.closeAllConnections()
+})
+
+async function serve(limits: Partial<typeof readingLimits>): Promise<Reading> {
+  const reading = new Reading({ ...readingLimits, ...limits })
+  http = createHttpServer((message, response) => {
+    const found = read.find(({ socket }) => socket === message.socket)
+    if (found !== undefined) found.requests.asked += 1
+    response.end('ok')
+  })
+  server = createServer((socket) => {
+    const requests = { underWay: 0, asked: 0 }
+    read.push({ socket, requests })
+    socket.on('error', () => {})
+    http.emit('connection', socket)
+    reading.watch(socket, requests)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return reading
+}
+
+async function connected(count: number): Promise<Socket[]> {
+  const address = server.address()
+  const port = address !== null && typeof address === 'object' ? address.port : 0
+  const all = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const client = connect({ host: '127.0.0.1', port })
+      clients.push(client)
+      client.on('error', () => {})
+      await once(client, 'connect')
+      return client
+    }),
+  )
+  await vi.waitFor(() => expect(read).toHaveLength(clients.length))
+  return all
+}
+
+async function answered(client: Socket): Promise<string> {
+  let seen = ''
+  client.on('data', (chunk) => {
+    seen += chunk.toString()
+  })
+  await vi.waitFor(() => expect(seen).toContain('ok'))
+  return seen
+}
+
+const bytes = () => read.map(({ socket }) => socket.bytesRead)
+/** Two looks, by the same clock that the one looked at goes by. */
+const looked = (limits: { lookEvery: number }) =>
+  new Promise((resolve) => setTimeout(resolve, 2 * limits.lookEvery + 5))
+
+it('of heads that come in pieces, few are read at once where there are many connections', async () => {
+  const limits = { few: 4, lookEvery: 20, newcomers: 1_000, turn: 20, longest: 20 }
+  const reading = await serve(limits)
+  const all = await connected(40)
+  for (const client of all) client.write('GET')
+  await vi.waitFor(() => expect(bytes()).toEqual(all.map(() => 3)))
+  await vi.waitFor(() => expect(reading.waiting).toBeGreaterThanOrEqual(all.length - 1))
+  // All at once, as whoever wants to be felt would have it.
+  for (const client of all) client.write(' / HTTP/1.1\r\nHo')
+  await new Promise((resolve) => setTimeout(resolve, 5 * limits.turn))
+  const read = bytes().filter((count) => count > 3).length
+  expect(read).toBeGreaterThan(0)
+  expect(read).toBeLessThan(all.length / 2)
+})
+
+it('a head that comes in pieces is answered when it is whole, and its connection read like any other from then on', async () => {
+  const limits = { few: 4, lookEvery: 10, newcomers: 1_000 }
+  const reading = await serve(limits)
+  const [first, ...others] = await connected(20)
+  for (const client of others) client.write('GET')
+  await vi.waitFor(() => expect(reading.waiting).toBeGreaterThanOrEqual(others.length - 1))
+  for (const piece of ['GET / HT', 'TP/1.1\r\nHo', 'st: a\r\n', '\r\n']) {
+    first?.write(piece)
+    await looked(limits)
+  }
+  expect(await answered(first as Socket)).toMatch(/^HTTP\/1.1 200/)
+  await looked(limits)
+  first?.write(request)
+  expect(await answered(first as Socket)).toMatch(/^HTTP\/1.1 200/)
+  expect(reading.waiting).toBeLessThan(20)
+})
+
+it('of many that come at once a few are read at once, and all are answered', async () => {
+  const reading = await serve({ newcomers: 2, newcomersIn: 1_000, turn: 5, longest: 5 })
+  const all = await connected(30)
+  expect(reading.waiting).toBeGreaterThan(20)
+  for (const client of all) client.write(request)
+  await Promise.all(all.map(answered))
+  await vi.waitFor(() => expect(reading.waiting).toBe(0))
+  // They have asked, so they are newcomers no longer.
+  for (const client of all) client.write(request)
+  await vi.waitFor(() => expect(read.map(({ requests }) => requests.asked)).toEqual(all.map(() => 2)))
+})
+
+it('who asks whole requests is never made to wait, however many there are', async () => {
+  const limits = { few: 4, lookEvery: 10, newcomers: 1_000 }
+  const reading = await serve(limits)
+  const all = await connected(20)
+  for (let round = 0; round < 5; round++) {
+    for (const client of all) client.write(request)
+    await vi.waitFor(() => expect(read.map(({ requests }) => requests.asked)).toEqual(all.map(() => round + 1)))
+    await looked(limits)
+    expect(reading.waiting).toBe(0)
+  }
+})
+
+it('what is no longer HTTP is not looked at, and a connection that closes is forgotten', async () => {
+  const limits = { few: 0, lookEvery: 10, newcomers: 0, turn: 5, longest: 5 }
+  const reading = await serve(limits)
+  const [one, other] = await connected(2)
+  await vi.waitFor(() => expect(reading.waiting).toBeGreaterThan(0))
+  for (const { socket } of read) {
+    reading.forget(socket)
+    socket.resume()
+  }
+  one?.write('GET')
+  other?.write('GET')
+  await vi.waitFor(() => expect(bytes()).toEqual([3, 3]))
+  await looked(limits)
+  one?.write(' / HTTP')
+  await vi.waitFor(() => expect(read[0]?.socket.bytesRead).toBe(10))
+  expect(reading.waiting).toBe(0)
+})
