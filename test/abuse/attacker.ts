@@ -1,6 +1,7 @@
 // The attacks, each in a process of its own: node test/abuse/attacker.ts NAME, with orders over the channel; ends when the channel does.
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
@@ -8,6 +9,7 @@ export interface AttackOrders {
   readonly agents: number
   readonly mesh: number
   readonly dns: number
+  /** A free port that the proxy lets through; the upstream there is the attacker's own. */
   readonly upstream: number
 }
 
@@ -200,7 +202,13 @@ function query(id: number, name: string): Buffer {
   return Buffer.from(text, 'latin1')
 }
 
-process.once('message', (orders: AttackOrders) => void attacks[process.argv[2] ?? '']?.(orders))
+process.once('message', (orders: AttackOrders) => {
+  const own = createHttpServer((request, response) => {
+    request.resume()
+    if (request.url !== '/never') response.end('as asked')
+  })
+  own.listen(orders.upstream, '127.0.0.1', () => void attacks[process.argv[2] ?? '']?.(orders))
+})
 process.on('message', (message) => {
   if (message === 'count') process.send?.(count)
 })

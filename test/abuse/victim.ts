@@ -21,6 +21,8 @@ export interface Felt {
   /** The part of the whole time for which the proxy's thread could not run because others had its core; undefined: cannot be told. */
   readonly stolen: number | undefined
   readonly ready: readonly number[]
+  /** The same requests without the proxy: what the machine and the load beside it cost alone. */
+  readonly direct: readonly number[]
   readonly failed: number
 }
 
@@ -32,6 +34,8 @@ function serve({ mesh, health, upstream, svid, pid }: VictimOrders): void {
   agent.createConnection = () => connect({ host: '127.0.0.1', port: mesh, rejectUnauthorized: false, ...svid })
   const authority = `localhost:${upstream}`
   const ask = () => request({ agent, host: '127.0.0.1', path: `http://${authority}/x`, headers: { host: authority } })
+  const direct = new Agent({ keepAlive: true, maxSockets: 8 })
+  const askDirectly = () => request({ agent: direct, host: '127.0.0.1', port: upstream, path: '/x' })
   const look = () => request({ agent: false, host: '127.0.0.1', port: health, path: '/readyz' })
 
   process.on('message', (milliseconds: number) => {
@@ -39,7 +43,13 @@ function serve({ mesh, health, upstream, svid, pid }: VictimOrders): void {
   })
 
   async function measured(milliseconds: number): Promise<Felt> {
-    const felt = { requests: [] as number[], worked: [] as number[], ready: [] as number[], failed: 0 }
+    const felt = {
+      requests: [] as number[],
+      worked: [] as number[],
+      ready: [] as number[],
+      direct: [] as number[],
+      failed: 0,
+    }
     const [began, before] = [performance.now(), threadOf(pid)]
     const until = began + milliseconds
     const all: Promise<void>[] = []
@@ -69,6 +79,7 @@ function serve({ mesh, health, upstream, svid, pid }: VictimOrders): void {
     }
     await Promise.all([
       every(1_000 / rate.requests, ask, felt.requests, felt.worked),
+      every(1_000 / rate.requests, askDirectly, felt.direct),
       every(1_000 / rate.ready, look, felt.ready),
     ])
     await Promise.all(all)
