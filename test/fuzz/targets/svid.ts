@@ -60,12 +60,8 @@ export const target: Target = {
     must(stolen === undefined, 'it is taken with the signature of a stranger')
     must(valid.id.startsWith('spiffe://acme.example/'), `an identity of another domain: ${valid.id}`)
     must(valid.expiresAt >= now, 'one that has expired')
-    // OpenSSL reads the same in it, where it reads it at all: names that nobody looks at may be anything.
-    const other = unlessRefused(
-      () => new X509Certificate(leaf),
-      (error) => error instanceof Error && 'code' in error,
-    )
-    if (other === undefined) return
+    // OpenSSL reads the same in it.
+    const other = new X509Certificate(leaf)
     must(!other.ca, 'an authority')
     must(
       (other.subjectAltName ?? '')
@@ -74,7 +70,7 @@ export const target: Target = {
         .join() === `URI:${valid.id}`,
       `another name: ${other.subjectAltName}`,
     )
-    mustEqual(other.serialNumber.toLowerCase().replace(/^-?0*(?=.)/, ''), valid.serial, 'another serial')
+    mustEqual(other.serialNumber.toLowerCase().replace(/^0*(?=.)/, ''), valid.serial, 'another serial')
     must(Date.parse(other.validFrom) <= now && Date.parse(other.validTo) >= now, 'another time')
   },
 }
