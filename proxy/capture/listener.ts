@@ -522,6 +522,9 @@ function refusalOfParser(error: NodeJS.ErrnoException & { bytesParsed?: number }
   return undefined
 }
 
+/** Connections that the kernel holds until they are accepted; beyond, clients try again after a second (Linux: at most net.core.somaxconn). */
+const backlog = 4_096
+
 /** @returns the address listened on */
 function listening(
   front: FrontServer,
@@ -529,7 +532,8 @@ function listening(
 ): Promise<ListenAddress> {
   return new Promise((resolve, reject) => {
     front.once('error', reject)
-    front.listen('path' in where ? { path: where.path } : where, () => {
+    const own = 'path' in where ? { path: where.path, backlog } : 'host' in where ? { ...where, backlog } : where
+    front.listen(own, () => {
       front.off('error', reject)
       const bound = front.address()
       resolve(
