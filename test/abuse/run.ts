@@ -13,7 +13,7 @@ const { values } = parseArgs({
 })
 
 const everything = ['slow-loris', 'handshakes', 'headers', 'rate', 'concurrency', 'drip', 'hosts', 'dns']
-const inShort = ['slow-loris', 'handshakes', 'rate', 'hosts']
+const inShort = ['slow-loris', 'handshakes', 'headers', 'concurrency']
 const wanted = values.only?.split(',') ?? (values.short ? inShort : everything)
 
 /** Milliseconds, and how often each is measured, quiet and under attack in turn. */
