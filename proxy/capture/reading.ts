@@ -10,6 +10,8 @@ export const readingLimits = {
   newcomers: 4,
   /** in so many milliseconds. */
   newcomersIn: 10,
+  /** Turns in which a newcomer may say nothing; then it is read like others. */
+  silent: 2,
   /** Milliseconds of a turn, at least; */
   turn: 1,
   /** for each by which the thread is late then, so many more until the next: whose heads cost much are read seldom. */
@@ -31,11 +33,15 @@ export interface Asked {
 interface Watched {
   readonly socket: Socket
   readonly requests: Asked
+  /** Read of it before it was watched. */
+  readonly first: number
   /** Of the socket and of its requests, when it was looked at last. */
   bytes: number
   asked: number
   /** Whether it is read in turns. */
   slow: boolean
+  /** Turns in which nothing came. */
+  silent: number
 }
 
 export class Reading {
@@ -62,7 +68,8 @@ export class Reading {
   /** @param socket which a parser of HTTP has just begun to read, and will until it closes or is forgotten */
   watch(socket: Socket, requests: Asked): void {
     const { few, lookEvery, newcomers, newcomersIn } = this.#limits
-    const watched = { socket, requests, bytes: socket.bytesRead, asked: requests.asked, slow: false }
+    const first = socket.bytesRead
+    const watched = { socket, requests, first, bytes: first, asked: requests.asked, slow: false, silent: 0 }
     this.#watched.set(socket, watched)
     socket.once('close', () => this.forget(socket))
     if (this.#watched.size > few) this.#looks ??= setInterval(this.#look, lookEvery).unref()
@@ -128,15 +135,17 @@ export class Reading {
     else this.#turning = false
   }
 
-  /** @returns how many of those whose turn it was have asked something; the others wait again */
+  /** @returns how many of those whose turn it was have asked something; of the others those wait again that have begun to, or may be about to */
   #settle(): number {
     let complete = 0
     for (const watched of this.#current) {
-      if (wasAsked(watched)) {
-        complete += 1
-        watched.slow = false
-        watched.bytes = watched.socket.bytesRead
-      } else this.#wait(watched)
+      const { socket, bytes } = watched
+      const asked = wasAsked(watched)
+      if (asked) complete += 1
+      else if (socket.bytesRead === bytes) watched.silent += 1
+      watched.bytes = socket.bytesRead
+      if (asked || (watched.bytes === watched.first && watched.silent >= this.#limits.silent)) watched.slow = false
+      else this.#wait(watched)
     }
     return complete
   }

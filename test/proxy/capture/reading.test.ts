@@ -114,6 +114,15 @@ it('of many that come at once a few are read at once, and all are answered', asy
   await vi.waitFor(() => expect(read.map(({ requests }) => requests.asked)).toEqual(all.map(() => 2)))
 })
 
+it('those who come and say nothing are not waited for', async () => {
+  const limits = { lookEvery: 10, newcomers: 2, newcomersIn: 1_000 }
+  const reading = await serve(limits)
+  const all = await connected(40)
+  await vi.waitFor(() => expect(reading.waiting).toBe(0))
+  for (const client of all) client.write(request)
+  await Promise.all(all.map(answered))
+})
+
 it('who asks whole requests is never made to wait, however many there are', async () => {
   const limits = { few: 4, lookEvery: 10, newcomers: 1_000 }
   const reading = await serve(limits)
@@ -127,7 +136,7 @@ it('who asks whole requests is never made to wait, however many there are', asyn
 })
 
 it('what is no longer HTTP is not looked at, and a connection that closes is forgotten', async () => {
-  const limits = { few: 0, lookEvery: 10, newcomers: 0, turn: 5, longest: 5 }
+  const limits = { few: 0, lookEvery: 10, newcomers: 0, turn: 5, longest: 5, silent: 1_000 }
   const reading = await serve(limits)
   const [one, other] = await connected(2)
   await vi.waitFor(() => expect(reading.waiting).toBeGreaterThan(0))
