@@ -45,7 +45,7 @@ function verifyCommand(): Command {
     .option('-c, --config <file>', 'configuration that names the file (default: $POSTERN_CONFIG, or postern.yaml)')
     .option('--bundle <file>', 'roots that signers must lead back to, PEM or a SPIFFE bundle')
     .option('--signer <spiffe-id>', 'the only one who may sign')
-    .option('--from-start', 'the first record of all must be there')
+    .option('--from-start', 'the first record of all must be there, and nothing before it')
     .option('--expect-head <hash>', 'a record with this hash must be there', hashText)
     .option('--expect-seq <number>', 'a record with this number must be there', wholeNumber)
     .option('--json', 'for programs')

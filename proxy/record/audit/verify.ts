@@ -147,7 +147,7 @@ export class Verifier {
     if (damaged !== undefined)
       this.#find({ kind: 'no_record', ...placeOf(damaged), message: 'a line that is no record' })
     if (!begins) this.#beginsInTheMiddle(seal)
-    else if (this.#unsealed !== undefined && this.#trails.length === 0) this.#noteUnsealed(this.#unsealed)
+    else if (this.#unsealed !== undefined && this.#trails.length === 0) this.#beginsBehindUnsealed(this.#unsealed)
     this.#current = new FollowedTrail(seal, hash, this.#here())
     this.#trails.push(this.#current)
   }
@@ -175,7 +175,12 @@ export class Verifier {
     this.#note('middle', this.#here(), `the records begin with number ${seq}; what came before is not in these files`)
   }
 
-  #noteUnsealed({ at, count }: { readonly at: Place; readonly count: number }): void {
+  #beginsBehindUnsealed({ at, count }: { readonly at: Place; readonly count: number }): void {
+    // Whoever asks for the first record is told of anything before it.
+    if (this.#options.fromStart === true) {
+      this.#find({ kind: 'no_record', ...at, message: `${count} lines without a seal stand before the first record` })
+      return
+    }
     this.#note('unsealed', at, `${count} lines of the time before records were sealed; nothing proves them`)
   }
 

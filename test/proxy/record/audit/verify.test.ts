@@ -281,6 +281,17 @@ describe('trails side by side in one file', () => {
     const report = await verified(`{"v":1}\n{"v":1}\n${text(signedLines(3))}`)
     expect(report).toMatchObject({ ok: true, notes: [{ kind: 'unsealed', line: 1 }] })
   })
+
+  test('nothing may stand before the first record where that is asked for', async () => {
+    const lines = signedLines(5)
+    const forged = `${lines[4]?.replace(/"seq":\d+/, '"seq":0')}`
+    for (const before of [forged, '{"v":1}']) {
+      const report = await verified(text([before, ...lines]), { fromStart: true })
+      expect(told(report)).toEqual([['no_record', 1]])
+      expect(report.findings[0]?.message).toBe('1 lines without a seal stand before the first record')
+    }
+    expect(await verified(text(lines), { fromStart: true })).toMatchObject({ ok: true })
+  })
 })
 
 describe('a torn line that an earlier process left', () => {
