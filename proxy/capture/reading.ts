@@ -75,8 +75,11 @@ export class Reading {
     if (this.#watched.size > few) this.#looks ??= setInterval(this.#look, lookEvery).unref()
     if (this.#newcomers === 0) setTimeout(() => (this.#newcomers = 0), newcomersIn).unref()
     this.#newcomers += 1
-    // Later, since what the parser has told the socket takes effect only then.
-    if (this.#newcomers > newcomers) process.nextTick(() => this.#slow(watched))
+    if (this.#newcomers <= newcomers) return
+    // Later, since what the parser has told the socket takes effect only then; what had been read before may hold a request.
+    process.nextTick(() => {
+      if (!wasAsked(watched)) this.#slow(watched)
+    })
   }
 
   /** It is no longer HTTP that comes on it. */

@@ -114,6 +114,24 @@ it('of many that come at once a few are read at once, and all are answered', asy
   await vi.waitFor(() => expect(read.map(({ requests }) => requests.asked)).toEqual(all.map(() => 2)))
 })
 
+it('a newcomer whose request had been read already is not made to wait for the rest of it', async () => {
+  const reading = await serve({ newcomers: 0, turn: 1_000 })
+  server.removeAllListeners('connection')
+  server.on('connection', async (socket: Socket) => {
+    await once(socket, 'readable')
+    const requests = { underWay: 0, asked: 0 }
+    read.push({ socket, requests })
+    http.emit('connection', socket)
+    reading.watch(socket, requests)
+  })
+  const address = server.address()
+  const client = connect(address !== null && typeof address === 'object' ? address.port : 0, '127.0.0.1')
+  clients.push(client)
+  client.write(request)
+  expect(await answered(client)).toMatch(/^HTTP\/1.1 200/)
+  expect(reading.waiting).toBe(0)
+})
+
 it('those who come and say nothing are not waited for', async () => {
   const limits = { lookEvery: 10, newcomers: 2, newcomersIn: 1_000 }
   const reading = await serve(limits)
