@@ -57,7 +57,10 @@ export const target: Target = {
   run(input) {
     const whole = passed(input, input.length)
     const size = 1 + ((input[input.length - 1] ?? 0) % 9)
-    mustEqual(passed(input, size), whole, `cut into pieces of ${size}`)
+    const cut = passed(input, size)
+    mustEqual(cut.refused === '', whole.refused === '', `refused in pieces of ${size}`)
+    // At an end that breaks off within a frame, how much is held back may differ; what passes does not.
+    must(cut.text.startsWith(whole.text) || whole.text.startsWith(cut.text), `cut into pieces of ${size}: ${cut.text}`)
     const out = Buffer.from(whole.text, 'latin1')
     must(out.length <= input.length, 'it grows')
     for (const [at, byte] of out.entries()) must(byte === input[at] || byte === 0x2a, 'another byte was put in')
