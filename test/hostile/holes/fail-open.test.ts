@@ -3,7 +3,8 @@
 import { once } from 'node:events'
 import { connect as connectTls } from 'node:tls'
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
-import { freePort } from '../../support/free-port.ts'
+import { redirectedPorts } from '../../../proxy/capture/redirected-ports.ts'
+import { freePorts } from '../../support/free-port.ts'
 import { agentId, agentsListener, openGate } from '../../support/gate.ts'
 import { reasonOf } from '../../support/through.ts'
 import { WireClient } from '../../support/wire-client.ts'
@@ -85,7 +86,7 @@ describe('H6: a request leaves without its credential when that cannot be had', 
 
 describe('H7: a capability that is missing switches the enforcement off', () => {
   it('a listener for redirected connections serves nobody whom nothing had redirected, or does not open at all', async () => {
-    const port = await freePort()
+    const port = await freePorts(redirectedPorts)
     const config = `listen:
   - { name: pod, address: "127.0.0.1:${port}", accept: redirected, callers: [kernel], agent: ${agentId} }
 resolve: { free.example: [127.0.0.1] }
