@@ -153,8 +153,8 @@ async function pass(
     answer = story.answered(await way.forwarder.forward(injected, signal))
   }
 
-  // Answers to one caller may all come at once, and cost as much as what they answer.
-  const due = way.turns.answer(who)
+  // Answers to one caller may all come at once, and cost as much as what they answer. What an upgrade opens is not left unread.
+  const due = answer.tunnel === undefined ? way.turns.answer(who) : undefined
   if (due !== undefined) await due
 
   // Last, since only now is there an answer that could give the secret back. Fails as `response_uninspectable`, `secret_echoed`.
