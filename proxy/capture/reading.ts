@@ -1,5 +1,6 @@
 // Which connections are read when. To read from one costs little, but thousands may have something at once, and all others would wait for all of it. So where there are many, those whose heads come in pieces are read in turns, and where many come at once, those that have asked nothing yet.
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 
 export const readingLimits = {
   /** Connections up to which nobody is looked at: that many pieces at once are not felt. */
@@ -75,7 +76,8 @@ export class Reading {
     if (this.#watched.size > few) this.#looks ??= setInterval(this.#look, lookEvery).unref()
     if (this.#newcomers === 0) setTimeout(() => (this.#newcomers = 0), newcomersIn).unref()
     this.#newcomers += 1
-    if (this.#newcomers <= newcomers) return
+    // TLS may hand on what came with the end of the handshake, though it is paused; an upgrade in it would then never be read again.
+    if (this.#newcomers <= newcomers || socket instanceof TLSSocket) return
     // Later, since what the parser has told the socket takes effect only then; what had been read before may hold a request.
     process.nextTick(() => {
       if (!wasAsked(watched)) this.#slow(watched)
