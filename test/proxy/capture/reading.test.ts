@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
 import { connect, createServer, type Server, type Socket } from 'node:net'
+import { connect as connectTls, createServer as createTlsServer } from 'node:tls'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Reading, readingLimits } from '../../../proxy/capture/reading.ts'
+import { makeAuthority, makeServerCertificate } from '../../support/pki.ts'
 
 const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
 
@@ -127,6 +129,25 @@ it('a newcomer whose request had been read already is not made to wait for the r
   const address = server.address()
   const client = connect(address !== null && typeof address === 'object' ? address.port : 0, '127.0.0.1')
   clients.push(client)
+  client.write(request)
+  expect(await answered(client)).toMatch(/^HTTP\/1.1 200/)
+  expect(reading.waiting).toBe(0)
+})
+
+it('inside TLS nobody is paused for being new: what came with the handshake would be lost on an upgrade', async () => {
+  const reading = await serve({ newcomers: 0, turn: 1_000 })
+  server.close()
+  const secured = createTlsServer(makeServerCertificate(makeAuthority(), ['a.example']), (socket) => {
+    http.emit('connection', socket)
+    reading.watch(socket, { underWay: 0, asked: 0 })
+  })
+  server = secured.listen(0, '127.0.0.1')
+  await once(secured, 'listening')
+  const address = secured.address()
+  const port = address !== null && typeof address === 'object' ? address.port : 0
+  const client = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  clients.push(client)
+  await once(client, 'secureConnect')
   client.write(request)
   expect(await answered(client)).toMatch(/^HTTP\/1.1 200/)
   expect(reading.waiting).toBe(0)
