@@ -102,11 +102,11 @@ export const captureBounds = [
     test: ['test/proxy/capture/crowd.test.ts', 'the one of the source that has been idle for longest gives way'],
   },
   {
-    limit: 'Connections to one listener that come within 10 ms and are read at once',
+    limit: 'Connections in clear to one listener that come within 10 ms and are read at once',
     value: readingLimits.newcomers,
     unit: 'count',
     does: 'shed',
-    how: 'further ones are read in turns of a millisecond, up to 16 at once, until they have asked something',
+    how: 'further ones are read in turns of a millisecond, up to 16 at once, until they have asked something, or were silent in two',
     metric: 'postern_turns_waiting',
     test: [
       'test/proxy/capture/reading.test.ts',

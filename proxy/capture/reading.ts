@@ -7,7 +7,7 @@ export const readingLimits = {
   few: 128,
   /** Milliseconds between two looks for heads that have begun and not ended. */
   lookEvery: 250,
-  /** Connections that may come at once and be read at once, */
+  /** Connections in clear that may come at once and be read at once, */
   newcomers: 4,
   /** in so many milliseconds. */
   newcomersIn: 10,
