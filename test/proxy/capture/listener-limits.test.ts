@@ -10,7 +10,7 @@ import { type Doors, Listener, type ListenerOptions, limits } from '../../../pro
 import { rateLimits } from '../../../proxy/capture/rates.ts'
 import type { FailedConnection } from '../../../proxy/exchange.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
-import { Turns } from '../../../proxy/turns.ts'
+import { listenerOptions } from '../../support/listener-options.ts'
 import { makeAuthority, makeServerCertificate } from '../../support/pki.ts'
 
 const leaves = new LeafIssuer(new PodAuthority({ now: Date.now }), { now: Date.now })
@@ -37,19 +37,7 @@ afterEach(async () => {
 })
 
 async function open(changes: Partial<ListenerOptions>): Promise<number> {
-  listener = new Listener({
-    name: 'test',
-    address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-    accept: 'http-proxy',
-    tls: undefined,
-    doors,
-    leaves,
-    now: Date.now,
-    peerCredentials: () => undefined,
-    turns: new Turns(),
-    onLimit: (limit) => void reached.push(limit),
-    ...changes,
-  })
+  listener = new Listener(listenerOptions(doors, leaves, { onLimit: (limit) => void reached.push(limit), ...changes }))
   const address = await listener.listen()
   return address.kind === 'tcp' ? address.port : 0
 }

@@ -5,10 +5,10 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LeafIssuer } from '../../../certs/leaf-issuer.ts'
 import { PodAuthority } from '../../../certs/pod-authority.ts'
 import type { SpiffeId } from '../../../certs/spiffe-id.ts'
-import { type Doors, Listener, type ListenerOptions } from '../../../proxy/capture/listener.ts'
+import { type Doors, Listener } from '../../../proxy/capture/listener.ts'
 import type { Answer, Captured, FailedConnection } from '../../../proxy/exchange.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
-import { Turns } from '../../../proxy/turns.ts'
+import { listenerOptions } from '../../support/listener-options.ts'
 
 const caller = { id: 'spiffe://acme.example/agent' as SpiffeId, proofs: ['kernel'] } as const
 const authority = new PodAuthority({ now: Date.now })
@@ -71,17 +71,7 @@ let listener: Listener
 let port: number
 const sockets: Socket[] = []
 
-const options = (): ListenerOptions => ({
-  name: 'test',
-  address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-  accept: 'http-proxy',
-  tls: undefined,
-  doors,
-  leaves,
-  now: Date.now,
-  peerCredentials: () => undefined,
-  turns: new Turns(),
-})
+const options = () => listenerOptions(doors, leaves)
 
 beforeEach(async () => {
   doors = new Recorder()

@@ -8,7 +8,7 @@ import { parseSpiffeId } from '../../../certs/spiffe-id.ts'
 import { type Doors, Listener } from '../../../proxy/capture/listener.ts'
 import type { Answer, Captured, FailedConnection, Original } from '../../../proxy/exchange.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
-import { Turns } from '../../../proxy/turns.ts'
+import { listenerOptions } from '../../support/listener-options.ts'
 
 const caller = { id: parseSpiffeId('spiffe://acme.example/agent'), proofs: ['kernel'] } as const
 const authority = new PodAuthority({ now: Date.now })
@@ -69,21 +69,16 @@ beforeEach(async () => {
   // A server that speaks first, as those of mail and of some databases do.
   beyond = createServer((socket) => void socket.on('error', () => {}).end('220 beyond\r\n')).listen(0, '127.0.0.1')
   await once(beyond, 'listening')
-  listener = new Listener({
-    name: 'pod',
-    address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-    accept: 'redirected',
-    tls: undefined,
-    doors,
-    leaves,
-    now: Date.now,
-    peerCredentials: () => undefined,
-    turns: new Turns(),
-    redirection: {
-      originalDestination: () => original,
-      isOwn: (address, at) => address === '127.0.0.1' && at === port,
-    },
-  })
+  listener = new Listener(
+    listenerOptions(doors, leaves, {
+      name: 'pod',
+      accept: 'redirected',
+      redirection: {
+        originalDestination: () => original,
+        isOwn: (address, at) => address === '127.0.0.1' && at === port,
+      },
+    }),
+  )
   const address = await listener.listen()
   port = address.kind === 'tcp' ? address.port : 0
 })

@@ -15,7 +15,7 @@ import { NewNames } from '../../../proxy/dns/tunnels.ts'
 import type { Captured } from '../../../proxy/exchange.ts'
 import { addressBytes } from '../../../proxy/identify/kernel/tcp-ends.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
-import { Turns } from '../../../proxy/turns.ts'
+import { listenerOptions } from '../../support/listener-options.ts'
 import { answerIn, query } from './queries.ts'
 
 const opaque = '203.0.113.7'
@@ -63,21 +63,16 @@ beforeEach(async () => {
     newNames: new NewNames(Date.now),
   })
   stub = await DnsStub.open({ kind: 'tcp', host: '127.0.0.1', port: 0 }, { answerer, addressBytes, onResult: () => {} })
-  listener = new Listener({
-    name: 'pod',
-    address: { kind: 'tcp', host: '127.0.0.1', port: 0 },
-    accept: 'redirected',
-    tls: undefined,
-    doors,
-    leaves,
-    now: Date.now,
-    peerCredentials: () => undefined,
-    turns: new Turns(),
-    redirection: {
-      originalDestination: () => ({ address: opaque, port: 443, names: pins.namesOf(opaque) }),
-      isOwn: () => false,
-    },
-  })
+  listener = new Listener(
+    listenerOptions(doors, leaves, {
+      name: 'pod',
+      accept: 'redirected',
+      redirection: {
+        originalDestination: () => ({ address: opaque, port: 443, names: pins.namesOf(opaque) }),
+        isOwn: () => false,
+      },
+    }),
+  )
   const address = await listener.listen()
   port = address.kind === 'tcp' ? address.port : 0
 })
