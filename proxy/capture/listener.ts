@@ -273,7 +273,7 @@ export class Listener {
       this.#overtaking(socket, context)
       return
     }
-    this.#reading.forget(message.socket)
+    this.#reading.handOver(message.socket)
     if (head.length > 0) socket.unshift(head)
     const response = new ServerResponse(message)
     response.shouldKeepAlive = false
@@ -337,9 +337,7 @@ export class Listener {
   #hold(socket: Socket, connection: Connection, { underWay }: Context): void {
     if (underWay > 0 || socket.destroyed) return
     const room = this.#options.doors.room(connection)
-    if (room === undefined) return
-    socket.pause()
-    void room.then(() => socket.resume())
+    if (room !== undefined) this.#reading.hold(socket, room)
   }
 
   /** The connection is to become another one while answers on it are still to come; what belongs to whom could not be told. */
@@ -357,7 +355,7 @@ export class Listener {
     if (context === undefined) return
     socket.on('error', () => socket.destroy())
     if (context.underWay > 0) return this.#overtaking(socket, context)
-    this.#reading.forget(socket)
+    this.#reading.handOver(socket)
     const { doors, leaves, now } = this.#options
     const connection = context.facts.connection(presented(message.rawHeaders))
     const id = requestId(now())
@@ -464,8 +462,7 @@ export class Listener {
     if (context === undefined) return
     this.#spoilt.add(socket)
     // The parser would fail again over all that is still to come.
-    this.#reading.forget(socket)
-    socket.pause()
+    this.#reading.stop(socket)
     const id = requestId(this.#options.now())
     const connection = context.tunnel?.connection ?? context.facts.connection(undefined)
     this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)

@@ -43,6 +43,8 @@ interface Watched {
   slow: boolean
   /** Turns in which nothing came. */
   silent: number
+  /** Reasons not to read it, its turn aside. */
+  holds: number
 }
 
 export class Reading {
@@ -70,13 +72,13 @@ export class Reading {
   watch(socket: Socket, requests: Asked): void {
     const { few, lookEvery, newcomers, newcomersIn } = this.#limits
     const first = socket.bytesRead
-    const watched = { socket, requests, first, bytes: first, asked: requests.asked, slow: false, silent: 0 }
+    const watched = { socket, requests, first, bytes: first, asked: requests.asked, slow: false, silent: 0, holds: 0 }
     this.#watched.set(socket, watched)
-    socket.once('close', () => this.forget(socket))
+    socket.once('close', () => this.#forget(watched))
     if (this.#watched.size > few) this.#looks ??= setInterval(this.#look, lookEvery).unref()
     if (this.#newcomers === 0) setTimeout(() => (this.#newcomers = 0), newcomersIn).unref()
     this.#newcomers += 1
-    // TLS may hand on what came with the end of the handshake, though it is paused; an upgrade in it would then never be read again.
+    // Those inside TLS have waited for their handshake.
     if (this.#newcomers <= newcomers || socket instanceof TLSSocket) return
     // Later, since what the parser has told the socket takes effect only then; what had been read before may hold a request.
     process.nextTick(() => {
@@ -84,12 +86,51 @@ export class Reading {
     })
   }
 
-  /** It is no longer HTTP that comes on it. */
-  forget(socket: Socket): void {
+  /** Not read until then; what has been read already, by TLS too, is still handed on. */
+  hold(socket: Socket, until: Promise<void>): void {
     const watched = this.#watched.get(socket)
     if (watched === undefined) return
-    this.#watched.delete(socket)
+    watched.holds += 1
+    socket.pause()
+    void until.then(() => {
+      watched.holds -= 1
+      this.#readOn(watched)
+    })
+  }
+
+  /** It is no longer HTTP that comes on it; it is read by whoever takes it over. */
+  handOver(socket: Socket): void {
+    const watched = this.#watched.get(socket)
+    if (watched === undefined) return
+    const paused = this.#isPaused(watched)
+    this.#forget(watched)
+    // While paused it may have changed what it speaks by what had been read before. HTTP, which would begin to read again, has let go of it by then, and the stream still waits for what HTTP took past it: an empty chunk ends that.
+    if (paused) socket.push('')
+  }
+
+  /** It is not read any more. */
+  stop(socket: Socket): void {
+    const watched = this.#watched.get(socket)
+    if (watched !== undefined) this.#forget(watched)
+    socket.pause()
+  }
+
+  #forget(watched: Watched): void {
+    if (this.#knows(watched)) this.#watched.delete(watched.socket)
     this.#waiting.delete(watched)
+  }
+
+  /** Not forgotten since; the same socket may have been watched anew, inside a tunnel. */
+  #knows(watched: Watched): boolean {
+    return this.#watched.get(watched.socket) === watched
+  }
+
+  #isPaused(watched: Watched): boolean {
+    return watched.holds > 0 || this.#waiting.has(watched)
+  }
+
+  #readOn(watched: Watched): void {
+    if (this.#knows(watched) && !this.#isPaused(watched)) watched.socket.resume()
   }
 
   readonly #look = (): void => {
@@ -111,7 +152,7 @@ export class Reading {
   }
 
   #wait(watched: Watched): void {
-    if (!this.#watched.has(watched.socket)) return
+    if (!this.#knows(watched)) return
     watched.socket.pause()
     this.#waiting.add(watched)
     if (!this.#turning) this.#next(this.#limits.turn)
@@ -133,7 +174,7 @@ export class Reading {
       if (next.length >= this.#together) break
       this.#waiting.delete(watched)
       next.push(watched)
-      watched.socket.resume()
+      this.#readOn(watched)
     }
     this.#current = next
     if (next.length > 0) this.#next(Math.min(turn + rest * Math.max(0, late), longest))

@@ -70,7 +70,8 @@ function accept(request: IncomingMessage, socket: Duplex): void {
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${key.digest('base64')}\r\n${debug}\r\n`,
   )
-  held.push({ request, socket })
+  if (request.url === '/pings') socket.on('data', () => socket.write(frame(pong, '')))
+  else held.push({ request, socket })
 }
 
 beforeAll(async () => {
@@ -124,6 +125,18 @@ describe('a WebSocket', () => {
     expect(head.field('x-debug')).toBe(`Bearer ${blanked}`)
     socket.destroy()
   })
+
+  it('is read on after its handshake, however many are opened at once', async () => {
+    const answered = await Promise.all(
+      Array.from({ length: 200 }, async () => {
+        await using client = await world.open()
+        const { status } = await handshake(client, world, '/pings')
+        client.send(fromClient(ping, ''))
+        return { status, ...(await nextFrame(client)) }
+      }),
+    )
+    expect(answered.filter(({ status, opcode }) => status === 101 && opcode === pong)).toHaveLength(200)
+  }, 30_000)
 
   it('passes frames both ways, byte for byte', async () => {
     await using client = await world.open()

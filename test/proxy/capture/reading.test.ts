@@ -42,9 +42,31 @@ async function serve(limits: Partial<typeof readingLimits>): Promise<Reading> {
   return reading
 }
 
-async function connected(count: number): Promise<Socket[]> {
+async function inClear(take: (socket: Socket) => void): Promise<Socket> {
+  server.removeAllListeners('connection').on('connection', take)
+  const client = connect({ port: portOf(server), host: '127.0.0.1' })
+  clients.push(client)
+  await once(client, 'connect')
+  return client
+}
+
+async function insideTls(take: (socket: Socket) => void): Promise<Socket> {
+  server.close()
+  server = createTlsServer(makeServerCertificate(makeAuthority(), ['a.example']), take).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const client = connectTls({ port: portOf(server), host: '127.0.0.1', rejectUnauthorized: false })
+  clients.push(client)
+  await once(client, 'secureConnect')
+  return client
+}
+
+function portOf(server: Server): number {
   const address = server.address()
-  const port = address !== null && typeof address === 'object' ? address.port : 0
+  return address !== null && typeof address === 'object' ? address.port : 0
+}
+
+async function connected(count: number): Promise<Socket[]> {
+  const port = portOf(server)
   const all = await Promise.all(
     Array.from({ length: count }, async () => {
       const client = connect({ host: '127.0.0.1', port })
@@ -126,31 +148,86 @@ it('a newcomer whose request had been read already is not made to wait for the r
     http.emit('connection', socket)
     reading.watch(socket, requests)
   })
-  const address = server.address()
-  const client = connect(address !== null && typeof address === 'object' ? address.port : 0, '127.0.0.1')
+  const client = connect(portOf(server), '127.0.0.1')
   clients.push(client)
   client.write(request)
   expect(await answered(client)).toMatch(/^HTTP\/1.1 200/)
   expect(reading.waiting).toBe(0)
 })
 
-it('inside TLS nobody is paused for being new: what came with the handshake would be lost on an upgrade', async () => {
+it('inside TLS nobody is paused for being new: a handshake has been waited for already', async () => {
   const reading = await serve({ newcomers: 0, turn: 1_000 })
-  server.close()
-  const secured = createTlsServer(makeServerCertificate(makeAuthority(), ['a.example']), (socket) => {
+  const client = await insideTls((socket) => {
     http.emit('connection', socket)
     reading.watch(socket, { underWay: 0, asked: 0 })
   })
-  server = secured.listen(0, '127.0.0.1')
-  await once(secured, 'listening')
-  const address = secured.address()
-  const port = address !== null && typeof address === 'object' ? address.port : 0
-  const client = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false })
-  clients.push(client)
-  await once(client, 'secureConnect')
   client.write(request)
   expect(await answered(client)).toMatch(/^HTTP\/1.1 200/)
   expect(reading.waiting).toBe(0)
+})
+
+const changes = {
+  Upgrade: 'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n',
+  CONNECT: 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n',
+}
+for (const [name, change] of Object.entries(changes))
+  for (const inside of ['in clear', 'inside TLS'])
+    it(`${name} ${inside} that had come before its connection was held is read on from: HTTP, which alone would have begun again, has let go of it`, async () => {
+      const reading = await serve({ few: 1_000 })
+      const { promise: never } = Promise.withResolvers<void>()
+      const take = (socket: Socket) => {
+        http.emit('connection', socket)
+        reading.watch(socket, { underWay: 0, asked: 0 })
+      }
+      http.on('request', ({ socket }) => reading.hold(socket, never))
+      http.on(name.toLowerCase(), (_message, socket: Socket) => {
+        reading.handOver(socket)
+        socket.on('error', () => {}).on('data', (chunk) => socket.write(chunk))
+        socket.write('changed')
+      })
+      const client = await (inside === 'in clear' ? inClear(take) : insideTls(take))
+      let seen = ''
+      client.on('data', (chunk) => {
+        seen += chunk.toString()
+      })
+      client.write(request + change)
+      await vi.waitFor(() => expect(seen).toContain('changed'))
+      client.write('what is said then')
+      await vi.waitFor(() => expect(seen).toContain('what is said then'))
+    })
+
+it('what is held is not read before it may be, though its turn comes meanwhile', async () => {
+  const limits = { few: 4, lookEvery: 10, newcomers: 1_000 }
+  const reading = await serve(limits)
+  const all = await connected(20)
+  for (const client of all) client.write('GET')
+  await vi.waitFor(() => expect(reading.waiting).toBeGreaterThan(15))
+  const room = Promise.withResolvers<void>()
+  reading.hold(read[0]?.socket as Socket, room.promise)
+  for (const client of all) client.write(' / HTTP/1.1\r\nHost: a\r\n\r\n')
+  await vi.waitFor(() =>
+    expect(read.map(({ requests }) => requests.asked)).toEqual(all.map((_, at) => (at === 0 ? 0 : 1))),
+  )
+  await looked(limits)
+  expect(bytes()[0]).toBe(3)
+  room.resolve()
+  await vi.waitFor(() => expect(read[0]?.requests.asked).toBe(1))
+})
+
+it('what is held twice is read when both have ended', async () => {
+  const reading = await serve({})
+  const [client] = await connected(1)
+  const socket = read[0]?.socket as Socket
+  const first = Promise.withResolvers<void>()
+  const second = Promise.withResolvers<void>()
+  reading.hold(socket, first.promise)
+  reading.hold(socket, second.promise)
+  first.resolve()
+  client?.write(request)
+  await looked({ lookEvery: 20 })
+  expect(bytes()).toEqual([0])
+  second.resolve()
+  expect(await answered(client as Socket)).toMatch(/^HTTP\/1.1 200/)
 })
 
 it('those who come and say nothing are not waited for', async () => {
@@ -180,7 +257,7 @@ it('what is no longer HTTP is not looked at, and a connection that closes is for
   const [one, other] = await connected(2)
   await vi.waitFor(() => expect(reading.waiting).toBeGreaterThan(0))
   for (const { socket } of read) {
-    reading.forget(socket)
+    reading.handOver(socket)
     socket.resume()
   }
   one?.write('GET')
