@@ -1,39 +1,20 @@
 // A CONNECT: who asks and whether anything could be allowed there is settled before the tunnel is opened, and what is
 // spoken in it before anything is decrypted.
 import type { IncomingMessage } from 'node:http'
-import type { Socket } from 'node:net'
-import { isIP } from 'node:net'
-import type { Caller, Captured, Connection, HostName } from '../exchange.ts'
+import { isIP, type Socket } from 'node:net'
+import type { Caller, HostName } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
+import type { Attempt } from './attempt.ts'
 import type { ClientHello } from './client-hello.ts'
 import { firstBytes } from './first-bytes.ts'
 import { refuseOnSocket } from './reply.ts'
 import type { Place } from './request.ts'
 import { canonicalHost, parseAuthority } from './target.ts'
-import { endTunnel, type Leaves, terminate } from './terminate.ts'
+import { endTunnel, terminate } from './terminate.ts'
 
-/** Tells who asks, and whether anything could be allowed to them there. Throws a Refusal when nobody can be told. */
-export type Admit = (
-  connection: Connection,
-  host: string,
-  port: number,
-) => Promise<{ readonly caller: Caller; readonly reach: 'none' | 'inspect' | 'opaque' }>
-
-interface Attempt {
-  readonly id: string
+interface TunnelAttempt extends Attempt {
   readonly message: IncomingMessage
-  readonly socket: Socket
   readonly head: Buffer
-  readonly connection: Connection
-  readonly now: number
-  readonly leaves: Leaves
-  readonly patience: number
-  readonly admit: Admit
-  /** Throws a Refusal when the caller has had leaves made for too many hosts. */
-  readonly mayMint: (caller: Caller, host: string) => void
-  /** Takes the whole tunnel over; it answers the CONNECT too. */
-  readonly opaque: (captured: Captured) => Promise<void>
-  readonly failed: (host: string | undefined, caller: Caller | undefined, refusal: Refusal) => void
 }
 
 export interface Opened {
@@ -44,7 +25,7 @@ export interface Opened {
 }
 
 /** @returns undefined when it was refused or taken over */
-export async function openTunnel(attempt: Attempt): Promise<Opened | undefined> {
+export async function openTunnel(attempt: TunnelAttempt): Promise<Opened | undefined> {
   const { id, message, socket, connection, now, head } = attempt
   let host: HostName | undefined
   let caller: Caller | undefined
@@ -103,7 +84,7 @@ function connectTarget(message: IncomingMessage): { readonly host: HostName; rea
   return { host, port }
 }
 
-async function lookInto(attempt: Attempt, target: { readonly host: HostName; readonly port: number }) {
+async function lookInto(attempt: TunnelAttempt, target: { readonly host: HostName; readonly port: number }) {
   const { socket, patience, leaves } = attempt
   const first = await firstBytes(socket, patience)
   if (first.speaks === 'http') return { socket, place: { scheme: 'http', ...target } as const }

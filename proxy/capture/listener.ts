@@ -1,17 +1,20 @@
 // One port on which agents call: HTTP/1.1 with absolute-form targets and CONNECT, in clear on this machine or inside mutual TLS; or connections that were redirected here.
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
-import { createServer as createTcpServer, type Server as FrontServer, type Socket } from 'node:net'
+import { type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Server as FrontServer, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket, TlsOptions } from 'node:tls'
 import type { Limiter } from '../../policy/limits.ts'
 import type { Caller, Captured, Connection, FailedConnection, Original, Reply } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
 import type { Turns } from '../turns.ts'
-import { type Admit, openTunnel } from './connect.ts'
+import type { Admit, Attempt } from './attempt.ts'
+import { openTunnel } from './connect.ts'
 import { Crowd, type CrowdLimit, type Member } from './crowd.ts'
 import { Ending } from './ending.ts'
 import { type Facts, factsOf, type PeerCredentials, presented } from './facts.ts'
+import { Fronts } from './fronts.ts'
 import { Handshakes, refusalOfHandshake } from './handshakes.ts'
+import { createParser, refusalOfParser } from './parser.ts'
 import { rate, rateLimits } from './rates.ts'
 import { Reading, type readingLimits } from './reading.ts'
 import { openRedirected } from './redirected.ts'
@@ -19,7 +22,7 @@ import { endWith, HttpReply, refuseOnSocket } from './reply.ts'
 import { captureRequest, type Place } from './request.ts'
 import { requestId } from './request-id.ts'
 import type { ListenAddress } from './settings.ts'
-import { SocketReply } from './socket-reply.ts'
+import { type Asked, SocketReply } from './socket-reply.ts'
 import type { Leaves } from './terminate.ts'
 
 /** What a listener does with what it captures; the pipeline stands behind it. */
@@ -91,8 +94,7 @@ interface Context {
 
 export class Listener {
   readonly #options: ListenerOptions
-  /** One for each port. */
-  readonly #fronts: readonly FrontServer[]
+  readonly #fronts: Fronts
   /** Reads requests from every connection and every tunnel; it does not listen itself. */
   readonly #http: Server
   readonly #contexts = new WeakMap<Duplex, Context>()
@@ -127,23 +129,13 @@ export class Listener {
         patience: this.#limits.headMilliseconds,
         onLimit: () => options.onLimit?.('handshakes'),
       })
-    const allowHalfOpen = this.#handshakes === undefined
-    this.#fronts = Array.from({ length: options.ports ?? 1 }, () =>
-      createTcpServer({ allowHalfOpen, noDelay: true }, (socket) => this.#admitted(socket)),
-    )
-    this.#http = createServer({
-      maxHeaderSize: this.#limits.headBytes,
-      headersTimeout: this.#limits.headMilliseconds,
-      connectionsCheckingInterval: this.#limits.lookEvery,
-      requestTimeout: 0,
-      keepAliveTimeout: this.#limits.idleMilliseconds,
-      insecureHTTPParser: false,
-      requireHostHeader: false,
-      // Any other offer to change protocol (h2c, from Java) is left unanswered, as RFC 9110 §7.8 allows.
-      shouldUpgradeCallback: (message) => message.headers.upgrade?.toLowerCase() === 'websocket',
+    this.#fronts = new Fronts({
+      address: options.address,
+      ports: options.ports ?? 1,
+      allowHalfOpen: this.#handshakes === undefined,
+      onSocket: (socket) => this.#admitted(socket),
     })
-    // Fields beyond a count would be dropped without a word; captureRequest refuses instead.
-    this.#http.maxHeadersCount = 0
+    this.#http = createParser(this.#limits)
     this.#http
       .on('request', (message, response) => this.#request(message, response, undefined))
       .on('checkContinue', (message, response) => this.#request(message, response, () => response.writeContinue()))
@@ -151,8 +143,6 @@ export class Listener {
       .on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head))
       .on('connect', (message, _, head) => void this.#connect(message, head))
       .on('clientError', (error, socket) => this.#clientError(error, socket as Socket))
-    // Starts the watch over slow heads, which a server that listens itself would start then.
-    this.#http.emit('listening')
   }
 
   /**
@@ -160,25 +150,13 @@ export class Listener {
    *   takes its place, and `handed` must not be used any more
    * @returns the address listened on, its port chosen by the system where 0 was asked for
    */
-  async listen(handed?: FrontServer): Promise<ListenAddress> {
-    const { address } = this.#options
-    const [first = address] = await Promise.all(
-      this.#fronts.map((front, index) =>
-        listening(
-          front,
-          handed ?? (address.kind === 'unix' ? address : { host: address.host, port: address.port + index }),
-        ),
-      ),
-    )
-    return first
+  listen(handed?: FrontServer): Promise<ListenAddress> {
+    return this.#fronts.listen(handed)
   }
 
   /** Ports listened on. */
   get ports(): readonly number[] {
-    return this.#fronts.flatMap((front) => {
-      const bound = front.address()
-      return bound !== null && typeof bound === 'object' ? [bound.port] : []
-    })
+    return this.#fronts.ports
   }
 
   /** Connections open now. */
@@ -199,7 +177,7 @@ export class Listener {
   /** Takes no new connection; lets exchanges under way end for so long, then cuts them. */
   async close(graceMilliseconds: number): Promise<void> {
     this.#ending.begin()
-    const closed = Promise.all(this.#fronts.map((front) => new Promise((resolve) => front.close(resolve))))
+    const closed = this.#fronts.close()
     this.#http.close()
     this.#http.closeIdleConnections()
     for (const socket of this.#opening) socket.destroy()
@@ -356,9 +334,8 @@ export class Listener {
     socket.on('error', () => socket.destroy())
     if (context.underWay > 0) return this.#overtaking(socket, context)
     this.#reading.handOver(socket)
-    const { doors, leaves, now } = this.#options
     const connection = context.facts.connection(presented(message.rawHeaders))
-    const id = requestId(now())
+    const id = requestId(this.#options.now())
     if (context.tunnel !== undefined || connection.original !== undefined || this.#ending.begun) {
       const refusal = this.#ending.begun
         ? new Refusal('shutting_down')
@@ -366,25 +343,8 @@ export class Listener {
       this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
       return refuseOnSocket(socket, refusal, id)
     }
-    this.#opening.add(socket)
-    const opened = await openTunnel({
-      mayMint: this.#mayMint,
-      id,
-      message,
-      socket,
-      head,
-      connection,
-      now: now(),
-      leaves,
-      patience: this.#limits.firstBytesMilliseconds,
-      admit: doors.admit,
-      opaque: (captured) => {
-        this.#opening.delete(socket)
-        return this.#follow(doors.tunnel(captured, new SocketReply(id, socket, this.#ending)), context)
-      },
-      failed: (host, caller, refusal) =>
-        this.#fail(id, connection, host, caller, this.#ending.begun ? new Refusal('shutting_down') : refusal),
-    })
+    const attempt = this.#attempt('by-connect', id, socket, connection, context)
+    const opened = await openTunnel({ ...attempt, message, head })
     this.#opening.delete(socket)
     if (opened !== undefined) this.#enter(id, opened.socket, context, connection, opened)
   }
@@ -395,33 +355,37 @@ export class Listener {
     facts: Facts,
     isOwn: (address: string, port: number) => boolean,
   ): Promise<void> {
-    const { doors, leaves, now } = this.#options
     const connection = facts.connection(undefined)
     const { id } = connection
+    const context = unused({ facts, member, tunnel: undefined })
+    const attempt = this.#attempt('by-address', id, socket, connection, context)
+    const opened = await openRedirected({ ...attempt, isOwn })
+    this.#opening.delete(socket)
+    if (opened === undefined) return
+    if (opened.secured !== undefined)
+      return this.#enter(id, opened.socket, { facts, member }, connection, opened.secured)
+    this.#read(socket, context)
+  }
+
+  #attempt(asked: Asked, id: string, socket: Socket, connection: Connection, context: Context): Attempt {
+    const { doors, leaves, now } = this.#options
     this.#opening.add(socket)
-    const opened = await openRedirected({
-      mayMint: this.#mayMint,
+    return {
       id,
       socket,
       connection,
       now: now(),
       leaves,
       patience: this.#limits.firstBytesMilliseconds,
+      mayMint: this.#mayMint,
       admit: doors.admit,
-      isOwn,
       opaque: (captured) => {
         this.#opening.delete(socket)
-        const context = unused({ facts, member, tunnel: undefined })
-        return this.#follow(doors.tunnel(captured, new SocketReply(id, socket, this.#ending, 'by-address')), context)
+        return this.#follow(doors.tunnel(captured, new SocketReply(id, socket, this.#ending, asked)), context)
       },
       failed: (host, caller, refusal) =>
         this.#fail(id, connection, host, caller, this.#ending.begun ? new Refusal('shutting_down') : refusal),
-    })
-    this.#opening.delete(socket)
-    if (opened === undefined) return
-    if (opened.secured !== undefined)
-      return this.#enter(id, opened.socket, { facts, member }, connection, opened.secured)
-    this.#read(socket, unused({ facts, member, tunnel: undefined }))
+    }
   }
 
   /** @throws Refusal `too_many_hosts` */
@@ -506,38 +470,4 @@ export class Listener {
 
 function unused(of: Pick<Context, 'facts' | 'member' | 'tunnel'>): Context {
   return { ...of, asked: 0, underWay: 0, last: undefined, farewell: undefined }
-}
-
-/** @returns undefined where nothing was asked: a connection that was opened and dropped */
-function refusalOfParser(error: NodeJS.ErrnoException & { bytesParsed?: number }): Refusal | undefined {
-  const code = error.code ?? ''
-  if (code === 'HPE_HEADER_OVERFLOW')
-    return new Refusal('request_too_large', { detail: 'the head is too large', cause: error })
-  if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
-    return new Refusal('request_timeout', { detail: 'the head was not complete in time' })
-  if (code.startsWith('HPE_')) return new Refusal('bad_request', { detail: `${code}: ${error.message}`, cause: error })
-  return undefined
-}
-
-/** Connections that the kernel holds until they are accepted; beyond, clients try again after a second (Linux: at most net.core.somaxconn). */
-const backlog = 4_096
-
-/** @returns the address listened on */
-function listening(
-  front: FrontServer,
-  where: FrontServer | { readonly host: string; readonly port: number } | Extract<ListenAddress, { kind: 'unix' }>,
-): Promise<ListenAddress> {
-  return new Promise((resolve, reject) => {
-    front.once('error', reject)
-    const own = 'path' in where ? { path: where.path, backlog } : 'host' in where ? { ...where, backlog } : where
-    front.listen(own, () => {
-      front.off('error', reject)
-      const bound = front.address()
-      resolve(
-        bound !== null && typeof bound === 'object'
-          ? { kind: 'tcp', host: bound.address, port: bound.port }
-          : { kind: 'unix', path: bound ?? '' },
-      )
-    })
-  })
 }

@@ -104,7 +104,7 @@ export class Reading {
     if (watched === undefined) return
     const paused = this.#isPaused(watched)
     this.#forget(watched)
-    // While paused it may have changed what it speaks by what had been read before. HTTP, which would begin to read again, has let go of it by then, and the stream still waits for what HTTP took past it: an empty chunk ends that.
+    // What had been read before it was paused asked for the change. HTTP, which would have begun to read again, has let go of it, and the stream still waits for what HTTP took past it: an empty chunk ends that.
     if (paused) socket.push('')
   }
 

@@ -1,29 +1,16 @@
 // A connection that the kernel turned round to us: its caller asked for an address, and the name inside says for whom it is.
 import type { Socket } from 'node:net'
-import type { Caller, Captured, Connection, HostName, Original } from '../exchange.ts'
+import type { Caller, Connection, HostName, Original } from '../exchange.ts'
 import { Refusal } from '../refusal.ts'
-import type { Admit } from './connect.ts'
+import type { Attempt } from './attempt.ts'
 import { type FirstBytes, firstBytes } from './first-bytes.ts'
 import type { Place } from './request.ts'
 import { canonicalHost } from './target.ts'
-import { endTunnel, type Leaves, terminate } from './terminate.ts'
+import { endTunnel, terminate } from './terminate.ts'
 
-interface Attempt {
-  readonly id: string
-  readonly socket: Socket
-  readonly connection: Connection
-  readonly now: number
-  readonly leaves: Leaves
-  /** Milliseconds. */
-  readonly patience: number
-  readonly admit: Admit
-  /** Throws a Refusal when the caller has had leaves made for too many hosts. */
-  readonly mayMint: (caller: Caller, host: string) => void
+interface RedirectedAttempt extends Attempt {
   /** Whether an address and port are this proxy's own. */
   readonly isOwn: (address: string, port: number) => boolean
-  /** Takes the whole connection over. */
-  readonly opaque: (captured: Captured) => Promise<void>
-  readonly failed: (host: string | undefined, caller: Caller | undefined, refusal: Refusal) => void
 }
 
 export interface Opened {
@@ -37,7 +24,7 @@ export interface Opened {
 const lastLook = 1_000
 
 /** @returns undefined when it was refused or taken over */
-export async function openRedirected(attempt: Attempt): Promise<Opened | undefined> {
+export async function openRedirected(attempt: RedirectedAttempt): Promise<Opened | undefined> {
   const { id, socket, connection, patience, admit, opaque, failed, leaves } = attempt
   const told: { host?: HostName; caller?: Caller; first?: FirstBytes } = {}
   try {
@@ -102,7 +89,7 @@ async function opaqueAt(
 }
 
 /** A caller that connects to the proxy itself would have it call itself without end. */
-function destinationOf({ original }: Connection, isOwn: Attempt['isOwn']): Original {
+function destinationOf({ original }: Connection, isOwn: RedirectedAttempt['isOwn']): Original {
   if (original === undefined)
     throw new Refusal('self_request', { detail: 'a connection that nothing had redirected to here' })
   if (isOwn(original.address, original.port))

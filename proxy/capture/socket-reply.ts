@@ -8,17 +8,19 @@ import { refuseOnSocket } from './reply.ts'
 import { splice } from './splice.ts'
 import { endTunnel } from './terminate.ts'
 
+/** Who asked by CONNECT is answered in HTTP, anybody else in what is spoken there. */
+export type Asked = 'by-connect' | 'by-address'
+
 export class SocketReply implements Reply {
   readonly #id: string
   readonly #socket: Duplex
   readonly #listenerEnds: Ending
-  readonly #asked: 'by-connect' | 'by-address'
+  readonly #asked: Asked
   readonly #gone = new Withdrawal()
   /** Aborted when access is withdrawn. */
   readonly #severed = new Withdrawal()
 
-  /** @param asked who asked by CONNECT is answered in HTTP, anybody else in what is spoken there */
-  constructor(id: string, socket: Duplex, listenerEnds: Ending, asked: 'by-connect' | 'by-address' = 'by-connect') {
+  constructor(id: string, socket: Duplex, listenerEnds: Ending, asked: Asked) {
     this.#id = id
     this.#socket = socket
     this.#listenerEnds = listenerEnds
