@@ -55,6 +55,18 @@ export const pipelineBounds = [
     test: ['test/proxy/turns.test.ts', 'has whoever has many waiting ask for no more until there are fewer'],
   },
   {
+    limit: 'Connections whose heads are late that are refused in one turn, while heads of several addresses are',
+    value: perTurn.late.shared,
+    unit: 'count',
+    does: 'shed',
+    how: `the rest waits for the next turns; ${perTurn.late.alone} while those of one address alone are`,
+    metric: 'postern_turns_waiting',
+    test: [
+      'test/proxy/capture/listener-limits.test.ts',
+      'of heads that are late together a few are refused in each turn of the event loop',
+    ],
+  },
+  {
     limit: 'TLS handshakes begun in one turn of the event loop, while several ask',
     value: perTurn.handshakes.shared,
     unit: 'count',

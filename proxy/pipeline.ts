@@ -91,6 +91,8 @@ async function conclude(captured: Captured, story: Story, reply: Reply, way: Way
     answer = await passage(captured, story, way, reply.signal, exchange)
     delivered = await reply.send(answer)
   } catch (error) {
+    // All that wait for one host may fail together.
+    await way.turns.answer(whoseTurn(captured.connection))
     delivered = await reply.refuse(Refusal.from(error))
   }
   way.open.leave(exchange)

@@ -5,28 +5,30 @@ interface Room {
   readonly shared: number
 }
 
-/** What one turn of the event loop begins; less while several ask, so that turns are short. */
+/** What one turn of the event loop does; less while several ask, so that turns are short. */
 export const perTurn = {
   requests: { alone: 32, shared: 4 },
   answers: { alone: 32, shared: 4 },
   handshakes: { alone: 4, shared: 1 },
+  late: { alone: 8, shared: 2 },
 }
 /** Requests of one caller that wait for their turn; while there are more, no further ones of his are read. */
 export const mostWaiting = 32
 /** Turns for which somebody else is kept room for who was there. */
 const remembered = 2_000
 
-/** Requests, answers and handshakes have turns of their own: whoever is known does not wait for strangers at the door, and what has been begun not for what is to begin. */
+/** Each kind has turns of its own: whoever is known does not wait for strangers at the door, and what has been begun not for what is to begin. */
 export class Turns {
   readonly #requests = new Lane(perTurn.requests)
   readonly #answers = new Lane(perTurn.answers)
   readonly #handshakes = new Lane(perTurn.handshakes)
+  readonly #late = new Lane(perTurn.late)
   /** Those who are not to ask for more yet, by caller. */
   readonly #held = new Queues()
 
   /** How many wait now. */
   get waiting(): number {
-    return this.#requests.size + this.#answers.size + this.#handshakes.size + this.#held.size
+    return this.#requests.size + this.#answers.size + this.#handshakes.size + this.#late.size + this.#held.size
   }
 
   /**
@@ -46,6 +48,11 @@ export class Turns {
   /** The same for a TLS handshake. */
   handshake(who: string): undefined | Promise<void> {
     return this.#handshakes.take(who)
+  }
+
+  /** The same for the end of a connection whose head was not complete in time; of those that came together, all are late together. */
+  late(who: string): undefined | Promise<void> {
+    return this.#late.take(who)
   }
 
   /**

@@ -142,7 +142,7 @@ export class Listener {
       .on('checkExpectation', (message, response) => this.#request(message, response, undefined))
       .on('upgrade', (message, socket, head) => this.#upgrade(message, socket, head))
       .on('connect', (message, _, head) => void this.#connect(message, head))
-      .on('clientError', (error, socket) => this.#clientError(error, socket as Socket))
+      .on('clientError', (error, socket) => void this.#clientError(error, socket as Socket))
   }
 
   /**
@@ -416,7 +416,7 @@ export class Listener {
     this.#read(socket, unused({ facts, member, tunnel: { place, connection } }))
   }
 
-  #clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+  async #clientError(error: NodeJS.ErrnoException, socket: Socket): Promise<void> {
     const refusal = refusalOfParser(error)
     if (refusal === undefined) {
       socket.destroy()
@@ -427,9 +427,12 @@ export class Listener {
     this.#spoilt.add(socket)
     // The parser would fail again over all that is still to come.
     this.#reading.stop(socket)
+    this.#ending.entered()
+    if (refusal.reason === 'request_timeout') await this.#options.turns.late(context.member.source)
     const id = requestId(this.#options.now())
     const connection = context.tunnel?.connection ?? context.facts.connection(undefined)
     this.#fail(id, connection, context.tunnel?.place.host, undefined, refusal)
+    this.#ending.left()
     const { underWay, last } = context
     if (underWay === 0) refuseOnSocket(socket, refusal, id)
     // What was asked before is answered before, or the refusal would be taken for its answer.

@@ -10,6 +10,7 @@ import { type Doors, Listener, type ListenerOptions, limits } from '../../../pro
 import { rateLimits } from '../../../proxy/capture/rates.ts'
 import type { FailedConnection } from '../../../proxy/exchange.ts'
 import { Refusal } from '../../../proxy/refusal.ts'
+import { perTurn } from '../../../proxy/turns.ts'
 import { listenerOptions } from '../../support/listener-options.ts'
 import { makeAuthority, makeServerCertificate } from '../../support/pki.ts'
 
@@ -62,6 +63,27 @@ it('a head that is not complete in time ends with its reason', async () => {
   socket.write('GET http://api.example/ HTTP/1.1\r\nHost: a')
   expect(await text(socket)).toMatch(/^HTTP\/1.1 408 [\s\S]*"reason":"request_timeout"/)
   expect(reasons()).toEqual(['request_timeout'])
+})
+
+it('of heads that are late together a few are refused in each turn of the event loop', async () => {
+  let turn = 0
+  const refusedIn = new Map<number, number>()
+  const failed: Doors['failed'] = (failure) => {
+    failures.push(failure)
+    refusedIn.set(turn, (refusedIn.get(turn) ?? 0) + 1)
+  }
+  const port = await open({ doors: { ...doors, failed }, limits: { ...limits, headMilliseconds: 300, lookEvery: 400 } })
+  const all = await Promise.all(Array.from({ length: 100 }, () => connected(port)))
+  for (const socket of all) socket.write('GET http://api.example/ HTTP/1.1\r\nHost: a')
+  const count = () => {
+    turn += 1
+    if (failures.length < all.length) setImmediate(count)
+  }
+  count()
+  const answers = await Promise.all(all.map((socket) => text(socket)))
+  for (const answer of answers) expect(answer).toMatch(/^HTTP\/1.1 408 /)
+  expect(reasons()).toEqual(all.map(() => 'request_timeout'))
+  expect(Math.max(...refusedIn.values())).toBeLessThanOrEqual(perTurn.late.alone)
 })
 
 it('a connection on which nothing more is asked is closed', async () => {
