@@ -43,7 +43,7 @@ rules: [{ name: all, allow: { agents: ["spiffe://acme.example/*"], to: [api] } }
           path: `http://${authority}/never`,
           headers: { host: authority },
         }).end()
-        const [answer]: [IncomingMessage] = await once(asked, 'response')
+        const [answer] = (await once(asked, 'response')) as [IncomingMessage]
         return `${answer.statusCode} ${JSON.parse(await text(answer)).reason}`
       }),
     )
